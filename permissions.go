@@ -93,3 +93,6 @@ func joinValues(values []string) string {
 	}
 	return strings.Join(escaped, ",")
 }
+
+// Equal reports whether p and q grant and deny the same.
+func (p Permissions) Equal(q Permissions) bool { return slices.Equal(p.Flags(), q.Flags()) }
