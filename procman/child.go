@@ -1,0 +1,220 @@
+package procman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// readGrace is how long after the death of a process its pipes may stay open. It
+// is only used up when a descendant that left the group holds them.
+const readGrace = time.Second
+
+// A child is a running Deno: the process that a forker returns.
+type child struct {
+	*http.Transport
+	process *os.Process
+	pidfd   *os.File
+	places  places
+	release LogRecord // what every record of it has in common
+	sink    LogSink
+	errors  tail
+
+	readyOnce sync.Once
+	ready     chan struct{}
+	exited    chan struct{}
+	exit      exit // written before exited is closed
+	failure   *unusable
+
+	mu     sync.Mutex
+	reaped bool // guarded by mu: the number may belong to another process
+}
+
+// startChild starts Deno and the goroutines that watch it. They end when it does.
+func (f *forker) startChild(l launch, p places) (*child, error) {
+	release := l.spec.Release
+	stdin, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("open null device: %w", err)
+	}
+	defer stdin.Close()
+	stdout, stdoutWriter, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("create pipe: %w", err)
+	}
+	defer stdoutWriter.Close()
+	stderr, stderrWriter, err := os.Pipe()
+	if err != nil {
+		stdout.Close()
+		return nil, fmt.Errorf("create pipe: %w", err)
+	}
+	defer stderrWriter.Close()
+
+	pidfd := -1
+	args := append([]string{"deno"}, f.config.arguments(release, p)...)
+	process, err := f.start(f.config.DenoPath, args, f.config.environment(release, p), p.home,
+		[]*os.File{stdin, stdoutWriter, stderrWriter}, &pidfd)
+	if err != nil {
+		stdout.Close()
+		stderr.Close()
+		return nil, fmt.Errorf("start deno: %w", err)
+	}
+	c := &child{
+		Transport: newTransport(p.socket),
+		process:   process,
+		places:    p,
+		release:   LogRecord{Function: release.Function, Release: release.ID},
+		sink:      f.config.Output,
+		ready:     make(chan struct{}),
+		exited:    make(chan struct{}),
+	}
+	if pidfd >= 0 {
+		unix.SetNonblock(pidfd, true)
+		c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	}
+	var readers sync.WaitGroup
+	readers.Go(func() { readLines(stdout, c.stdoutLine) })
+	readers.Go(func() { readLines(stderr, c.stderrLine) })
+	go c.watch(&readers, stdout, stderr)
+	return c, nil
+}
+
+// newTransport returns a client of the socket at path. It keeps every connection
+// that it opens: the process is ours alone, and goes when it is idle.
+func newTransport(path string) *http.Transport {
+	var dialer net.Dialer
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		},
+		MaxIdleConns:        0,
+		MaxIdleConnsPerHost: 1 << 20,
+		DisableCompression:  true,
+	}
+}
+
+// watch waits for the end of the process, ends what it may have left, and reaps it.
+//
+// The process is left unreaped until its group has been killed. As long as it is a
+// zombie its number cannot be given to another process, so the signal cannot hit
+// a stranger.
+func (c *child) watch(readers *sync.WaitGroup, stdout, stderr *os.File) {
+	c.waitExit()
+	c.Kill()
+	c.mu.Lock()
+	c.reaped = true
+	c.mu.Unlock()
+	state, err := c.process.Wait()
+	x := exit{code: -1}
+	if err == nil {
+		x.code = state.ExitCode()
+		if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			x.signal = status.Signal().String()
+		}
+	}
+	deadline := time.Now().Add(readGrace)
+	stdout.SetReadDeadline(deadline)
+	stderr.SetReadDeadline(deadline)
+	readers.Wait()
+	stdout.Close()
+	stderr.Close()
+	if c.pidfd != nil {
+		c.pidfd.Close()
+	}
+	c.CloseIdleConnections()
+	os.RemoveAll(c.places.runDir)
+	x.output = c.errors.get()
+	x.failure = c.failure
+	c.exit = x
+	close(c.exited)
+}
+
+// waitExit returns when the process has ended but is not yet reaped. A descriptor
+// of the process lets the runtime's poller wait; waiting in the system call would
+// take a thread for each process.
+func (c *child) waitExit() {
+	if c.pidfd != nil {
+		raw, err := c.pidfd.SyscallConn()
+		if err == nil {
+			err = raw.Read(func(fd uintptr) bool { return hasExited(unix.P_PIDFD, int(fd), unix.WNOHANG) })
+		}
+		if err == nil {
+			return
+		}
+	}
+	for !hasExited(unix.P_PID, c.process.Pid, 0) {
+	}
+}
+
+// hasExited reports whether the process has ended, without reaping it.
+func hasExited(idType, id, options int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(idType, id, &info, unix.WEXITED|unix.WNOWAIT|options, nil)
+	switch {
+	case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+		return false
+	case err != nil:
+		return true // not our child any more
+	}
+	return info.Signo == int32(unix.SIGCHLD)
+}
+
+func (c *child) stdoutLine(line []byte) {
+	ctl, ok := parseControl(line)
+	switch {
+	case !ok:
+		c.log("stdout", PriorityInfo, line)
+	case ctl.verb == "ready":
+		c.readyOnce.Do(func() { close(c.ready) })
+	case ctl.verb == "failed":
+		c.failure = parseUnusable(ctl.rest)
+	}
+}
+
+func (c *child) stderrLine(line []byte) {
+	if _, ok := parseControl(line); ok {
+		return
+	}
+	c.errors.add(printable(line))
+	c.log("stderr", PriorityWarning, line)
+}
+
+func (c *child) log(stream string, priority int, line []byte) {
+	record := c.release
+	record.Stream, record.Priority, record.Time, record.Text = stream, priority, time.Now(), printable(line)
+	c.sink.Write(record)
+}
+
+// PID implements process.
+func (c *child) PID() int { return c.process.Pid }
+
+// Ready implements process.
+func (c *child) Ready() <-chan struct{} { return c.ready }
+
+// Exited implements process.
+func (c *child) Exited() <-chan struct{} { return c.exited }
+
+// Exit implements process.
+func (c *child) Exit() exit { return c.exit }
+
+// Terminate implements process.
+func (c *child) Terminate() { c.signal(syscall.SIGTERM) }
+
+// Kill implements process.
+func (c *child) Kill() { c.signal(syscall.SIGKILL) }
+
+func (c *child) signal(s syscall.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reaped {
+		syscall.Kill(-c.process.Pid, s)
+	}
+}

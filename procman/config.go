@@ -1,0 +1,131 @@
+package procman
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/denofn/denofn"
+)
+
+// Config is how a Pool runs its processes. A zero value has the default that its
+// field names; fields that name none are required.
+type Config struct {
+	// DenoPath is the Deno that runs functions.
+	DenoPath string
+	// RuntimeDir holds a folder NAME-N with the socket of each process. Folders that
+	// an earlier daemon left there are removed by New. Linux limits the path of a
+	// socket to 107 bytes, so this one must be short.
+	RuntimeDir string
+	// HomeDir holds a folder for each function: its working directory and HOME, with
+	// data (kept) and tmp (scratch) in it.
+	HomeDir string
+	// CacheDir holds a DENO_DIR for each function.
+	CacheDir string
+
+	// IdleTimeout is how long a process outlives its last request, unless the
+	// function says otherwise. Default 5 minutes.
+	IdleTimeout time.Duration
+	// Timeout is the longest time to the head of a response, unless the function says
+	// otherwise. Default 30 seconds.
+	Timeout time.Duration
+	// StartTimeout is the longest time from the start of a process until it is ready.
+	// Default 10 seconds: a module that does more than this before it serves would
+	// keep its first visitor waiting for as long.
+	StartTimeout time.Duration
+	// StopTimeout is how long a process has between TERM and KILL. Default 3 seconds.
+	StopTimeout time.Duration
+	// DrainTimeout is how long a replaced process may go on with the requests that it
+	// has. Default 1 minute.
+	DrainTimeout time.Duration
+	// MaxQueue is how many requests may wait for a process of one function. Default 1000.
+	MaxQueue int
+
+	// AllowPrivateNet lets functions that may use the network reach loopback,
+	// private and link-local addresses too.
+	AllowPrivateNet bool
+
+	// Logger is told about processes. Default: discard.
+	Logger *slog.Logger
+	// Output is given every line that functions write. Default: discard.
+	Output LogSink
+}
+
+const (
+	defaultIdleTimeout  = 5 * time.Minute
+	defaultTimeout      = 30 * time.Second
+	defaultStartTimeout = 10 * time.Second
+	defaultStopTimeout  = 3 * time.Second
+	defaultDrainTimeout = time.Minute
+	defaultMaxQueue     = 1000
+)
+
+func (c *Config) complete() error {
+	setDefault(&c.IdleTimeout, defaultIdleTimeout)
+	setDefault(&c.Timeout, defaultTimeout)
+	setDefault(&c.StartTimeout, defaultStartTimeout)
+	setDefault(&c.StopTimeout, defaultStopTimeout)
+	setDefault(&c.DrainTimeout, defaultDrainTimeout)
+	setDefault(&c.MaxQueue, defaultMaxQueue)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Output == nil {
+		c.Output = discard{}
+	}
+	for _, path := range []string{c.DenoPath, c.RuntimeDir, c.HomeDir, c.CacheDir} {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("path %q is not absolute", path)
+		}
+	}
+	if n := longestSocketPath(c.RuntimeDir); n > maxSocketPath {
+		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
+	}
+	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 || c.MaxQueue < 0 {
+		return errors.New("negative limit")
+	}
+	return nil
+}
+
+// prepareDirs creates the folders and resolves the links in their paths, because
+// Deno compares permissions with the real path of a file.
+func (c *Config) prepareDirs() error {
+	for _, dir := range []*string{&c.RuntimeDir, &c.HomeDir, &c.CacheDir} {
+		if err := os.MkdirAll(*dir, 0o700); err != nil {
+			return fmt.Errorf("create folder: %w", err)
+		}
+		path, err := filepath.EvalSymlinks(*dir)
+		if err != nil {
+			return fmt.Errorf("resolve folder: %w", err)
+		}
+		*dir = path
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// limits is what a function's settings and the pool's defaults come to.
+type limits struct {
+	idleTimeout time.Duration
+	timeout     time.Duration
+}
+
+func (c *Config) limitsOf(s denofn.Settings) limits {
+	l := limits{idleTimeout: s.IdleTimeout.Duration, timeout: s.Timeout.Duration}
+	setDefault(&l.idleTimeout, c.IdleTimeout)
+	setDefault(&l.timeout, c.Timeout)
+	return l
+}
+
+type discard struct{}
+
+func (discard) Write(LogRecord) {}

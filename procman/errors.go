@@ -1,0 +1,45 @@
+package procman
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/denofn/denofn"
+)
+
+// What Acquire may answer besides a *StartError and the context's error.
+var (
+	ErrUnknown      = errors.New("no such function")
+	ErrBusy         = errors.New("too many requests are waiting for the function")
+	ErrShuttingDown = errors.New("shutting down")
+)
+
+// A Reason says in what way a process did not become ready.
+type Reason string
+
+// The reasons of a StartError.
+const (
+	ReasonExited     Reason = "exited"      // while its module was loaded
+	ReasonTimedOut   Reason = "timed out"   // not ready after Config.StartTimeout
+	ReasonUnusable   Reason = "unusable"    // its module has nothing that can be served
+	ReasonNotStarted Reason = "not started" // the operating system could not run it
+	ReasonCrashed    Reason = "crashed"     // after it had been ready
+)
+
+// A StartError says why a function has no process. It is the fault of the
+// function, except with ReasonNotStarted.
+type StartError struct {
+	Function   denofn.FunctionName
+	Release    denofn.ReleaseID
+	Reason     Reason
+	ExitCode   int           // -1: it was killed, or never ran
+	Message    string        // what happened, one line
+	Hint       string        // what to do about it; may be empty
+	Output     []string      // the last lines of its standard error
+	RetryAfter time.Duration // a new start will not be tried sooner; 0: at once
+}
+
+func (e *StartError) Error() string {
+	return fmt.Sprintf("start %s@%s: %s: %s", e.Function, e.Release, e.Reason, e.Message)
+}

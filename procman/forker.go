@@ -1,0 +1,119 @@
+package procman
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// A forker starts Denos. All are forked by one goroutine that keeps its thread to
+// itself: the kernel ties Pdeathsig to the thread that forked, and Go ends threads
+// as it likes, which would kill functions at random. The thread lives until Close,
+// so the signal comes exactly when the daemon dies, however it does.
+type forker struct {
+	config *Config
+	forks  chan fork
+	done   chan struct{}
+}
+
+type fork struct {
+	name   string
+	args   []string
+	attr   *os.ProcAttr
+	result chan<- forked
+}
+
+type forked struct {
+	process *os.Process
+	err     error
+}
+
+func newForker(c *Config) *forker {
+	f := &forker{config: c, forks: make(chan fork), done: make(chan struct{})}
+	go f.run()
+	return f
+}
+
+func (f *forker) run() {
+	defer close(f.done)
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	for fork := range f.forks {
+		process, err := os.StartProcess(fork.name, fork.args, fork.attr)
+		fork.result <- forked{process, err}
+	}
+}
+
+// Close implements launcher.
+func (f *forker) Close() {
+	close(f.forks)
+	<-f.done
+}
+
+// start runs a program in a process group of its own that dies with the daemon.
+// pidfd receives a descriptor of the process.
+func (f *forker) start(name string, args, env []string, dir string, files []*os.File, pidfd *int) (*os.Process, error) {
+	result := make(chan forked, 1)
+	f.forks <- fork{
+		name: name,
+		args: args,
+		attr: &os.ProcAttr{
+			Dir:   dir,
+			Env:   env,
+			Files: files,
+			Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd},
+		},
+		result: result,
+	}
+	r := <-result
+	return r.process, r.err
+}
+
+// Launch implements launcher.
+func (f *forker) Launch(l launch) (process, error) {
+	p := f.config.placesOf(l)
+	for _, dir := range []string{
+		filepath.Join(p.home, dataDir), filepath.Join(p.home, tmpDir), p.cache, p.runDir,
+	} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("create folder: %w", err)
+		}
+	}
+	c, err := f.startChild(l, p)
+	if err != nil {
+		os.RemoveAll(p.runDir)
+		return nil, err
+	}
+	return c, nil
+}
+
+// removeLeftovers removes the socket folders of processes that are not ours. They
+// died with the daemon that started them.
+func removeLeftovers(runtimeDir string) error {
+	entries, err := os.ReadDir(runtimeDir)
+	if err != nil {
+		return fmt.Errorf("read runtime folder: %w", err)
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() || !strings.Contains(entry.Name(), "-") {
+			continue
+		}
+		dir := filepath.Join(runtimeDir, entry.Name())
+		if !holdsOnlySocket(dir) {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove leftover: %w", err)
+		}
+	}
+	return nil
+}
+
+// holdsOnlySocket reports whether the folder is one that Launch made: empty, or
+// with a socket and nothing else.
+func holdsOnlySocket(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && (len(entries) == 0 || len(entries) == 1 && entries[0].Name() == socketName)
+}

@@ -1,0 +1,238 @@
+package procman
+
+import (
+	"log/slog"
+	"time"
+)
+
+// An instance is one process of a function from before its start until it has
+// been reaped. A supervisor goroutine owns the process; everything else asks it
+// through quit and abort. Fields below pool.mu need the pool's lock.
+type instance struct {
+	pool   *Pool
+	spec   Spec
+	limits limits
+	number int
+	logger *slog.Logger
+	quit   chan struct{} // closed: terminate the process
+	abort  chan struct{} // closed: kill it
+	up     chan struct{} // closed once it is ready
+	gone   chan struct{} // closed once it has ended; failure is set if that was not asked for
+
+	// Guarded by pool.mu.
+	function   *function // nil: no function waits for it (yet)
+	generation int
+	state      State
+	process    process // nil until it has been started
+	active     int     // leases
+	requests   uint64
+	started    time.Time
+	idleSince  time.Time
+	idleTimer  *time.Timer
+	drainTimer *time.Timer
+	failure    *StartError
+}
+
+func (p *Pool) newInstance(spec Spec, l limits) *instance {
+	p.launched++
+	return &instance{
+		pool:   p,
+		spec:   spec,
+		limits: l,
+		number: p.launched,
+		logger: p.logger.With("function", spec.Release.Function, "release", spec.Release.ID),
+		quit:   make(chan struct{}),
+		abort:  make(chan struct{}),
+		up:     make(chan struct{}),
+		gone:   make(chan struct{}),
+	}
+}
+
+// begin starts the process. The pool's lock is held.
+func (in *instance) begin() {
+	in.state.move(Starting)
+	in.started = time.Now()
+	in.pool.instances[in] = struct{}{}
+	in.pool.running.Go(in.supervise)
+}
+
+// supervise sees the process from start to end. It holds no lock while it waits.
+func (in *instance) supervise() {
+	began := time.Now()
+	config := &in.pool.config
+	process, err := in.pool.launcher.Launch(launch{spec: in.spec, number: in.number})
+	if err != nil {
+		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))
+		return
+	}
+	in.setProcess(process)
+
+	timeout := time.NewTimer(config.StartTimeout)
+	defer timeout.Stop()
+	reason := ReasonExited
+	select {
+	case <-process.Ready():
+		in.becameReady(time.Since(began))
+		reason = ReasonCrashed
+		select {
+		case <-process.Exited():
+		case <-in.quit:
+			in.stop(process)
+		}
+	case <-process.Exited():
+	case <-in.quit:
+		in.stop(process)
+	case <-timeout.C:
+		reason = ReasonTimedOut
+		process.Kill()
+		<-process.Exited()
+	}
+	in.ended(in.startError(reason, process.Exit(), ""))
+}
+
+// stop ends the process: TERM, a bounded wait, KILL.
+func (in *instance) stop(process process) {
+	process.Terminate()
+	timeout := time.NewTimer(in.pool.config.StopTimeout)
+	defer timeout.Stop()
+	select {
+	case <-process.Exited():
+		return
+	case <-in.abort:
+	case <-timeout.C:
+		in.logger.Warn("process did not end in time, killed", "pid", process.PID())
+	}
+	process.Kill()
+	<-process.Exited()
+}
+
+func (in *instance) setProcess(process process) {
+	in.pool.mu.Lock()
+	defer in.pool.mu.Unlock()
+	in.process = process
+}
+
+func (in *instance) becameReady(took time.Duration) {
+	in.pool.mu.Lock()
+	defer in.pool.mu.Unlock()
+	if in.state != Starting { // it was told to go meanwhile
+		return
+	}
+	in.state.move(Ready)
+	close(in.up)
+	in.logger.Info("process ready", "pid", in.process.PID(), "took", took)
+	if in.function != nil {
+		in.armIdle()
+		in.function.becameReady(in)
+	}
+}
+
+// ended is the last that happens to an instance.
+func (in *instance) ended(failure *StartError) {
+	in.pool.mu.Lock()
+	defer in.pool.mu.Unlock()
+	delete(in.pool.instances, in)
+	in.stopTimers()
+	fn := in.function
+	if in.state == Draining {
+		in.state.move(Stopped)
+		in.logger.Debug("process stopped")
+	} else {
+		in.state.move(Failed)
+		in.failure = failure
+		in.logger.Warn("process failed", "reason", failure.Reason, "exit_code", failure.ExitCode, "error", failure.Message)
+		if fn != nil {
+			fn.lost(in)
+			fn.failed(in, failure)
+		}
+	}
+	close(in.gone)
+}
+
+// drain takes the process out of service. It goes as soon as it has no request,
+// and at the latest after the drain timeout. The pool's lock is held.
+func (in *instance) drain() {
+	if in.state != Starting && in.state != Ready {
+		return
+	}
+	in.state.move(Draining)
+	in.stopTimers()
+	if in.function != nil {
+		in.function.lost(in)
+	}
+	if in.active == 0 {
+		close(in.quit)
+		return
+	}
+	in.drainTimer = time.AfterFunc(in.pool.config.DrainTimeout, func() {
+		in.pool.mu.Lock()
+		defer in.pool.mu.Unlock()
+		if in.active > 0 && in.state == Draining {
+			in.logger.Warn("process did not finish its requests in time", "active", in.active)
+			in.kill()
+		}
+	})
+}
+
+// kill ends the process whatever it is doing. It must be draining. The pool's
+// lock is held.
+func (in *instance) kill() {
+	closeOnce(in.abort)
+	closeOnce(in.quit)
+}
+
+// closeOnce closes c unless it is closed. The pool's lock is held.
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+func (in *instance) stopTimers() {
+	for _, t := range []*time.Timer{in.idleTimer, in.drainTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	in.idleTimer, in.drainTimer = nil, nil
+}
+
+// lend gives the process one more request. The pool's lock is held.
+func (in *instance) lend() *Lease {
+	in.active++
+	in.requests++
+	return &Lease{in: in}
+}
+
+// giveBack ends a lease. The pool's lock is held.
+func (in *instance) giveBack() {
+	in.active--
+	if in.active > 0 {
+		return
+	}
+	switch in.state {
+	case Draining:
+		closeOnce(in.quit)
+	case Ready:
+		in.idleSince = time.Now()
+		if in.idleTimer == nil {
+			in.waitIdle(in.limits.idleTimeout)
+		}
+	}
+}
+
+func (in *instance) status() ProcessStatus {
+	s := ProcessStatus{
+		Release:  in.spec.Release.ID,
+		State:    in.state,
+		Active:   in.active,
+		Requests: in.requests,
+		Started:  in.started,
+	}
+	if in.process != nil {
+		s.PID = in.process.PID()
+	}
+	return s
+}

@@ -1,0 +1,250 @@
+package procman
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/denofn/denofn"
+)
+
+// A Spec is a release and the folder on disk that holds its main.js.
+type Spec struct {
+	Release *denofn.Release
+	Dir     string // absolute
+}
+
+// A Change makes a release the one that new requests of its function go to.
+type Change struct {
+	Spec Spec
+	// Candidate is a process of that release that Start has proved, or nil.
+	Candidate *Candidate
+}
+
+// An Update is a set of changes that take effect together.
+type Update struct {
+	Set    []Change
+	Remove []denofn.FunctionName
+}
+
+// A Pool runs the processes of all functions. It is safe for concurrent use.
+type Pool struct {
+	config   Config
+	launcher launcher
+	logger   *slog.Logger
+
+	// mu guards what is below and every field of functions and instances. It is
+	// never held across a system call, so holding it is short; one lock for all
+	// functions makes Update the atomic step that it promises to be.
+	mu        sync.Mutex
+	functions map[denofn.FunctionName]*function
+	instances map[*instance]struct{} // whose process is not yet reaped, wanted or not
+	launched  int                    // processes so far; numbers their folders
+	closing   bool
+
+	running sync.WaitGroup // a supervisor for each of instances
+	release sync.Once      // the launcher
+}
+
+// New returns a Pool that knows no function yet. It creates the folders of the
+// configuration and removes from RuntimeDir what an earlier daemon left.
+func New(c Config) (*Pool, error) {
+	if err := c.complete(); err != nil {
+		return nil, fmt.Errorf("configure pool: %w", err)
+	}
+	if err := c.prepareDirs(); err != nil {
+		return nil, err
+	}
+	if err := removeLeftovers(c.RuntimeDir); err != nil {
+		return nil, err
+	}
+	return newPool(c, newForker(&c)), nil
+}
+
+func newPool(c Config, l launcher) *Pool {
+	return &Pool{
+		config:    c,
+		launcher:  l,
+		logger:    c.Logger,
+		functions: make(map[denofn.FunctionName]*function),
+		instances: make(map[*instance]struct{}),
+	}
+}
+
+// Update applies all of u at once: when it returns, new requests go to the new
+// releases, and requests for what was removed are ErrUnknown. It does not wait
+// for processes.
+//
+// A candidate takes over at once if the function has a process now or wants to
+// be warm, and is stopped otherwise. Without a candidate, a ready process of the
+// old release goes on serving until one of the new release is ready.
+func (p *Pool) Update(u Update) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range u.Remove {
+		if fn := p.functions[name]; fn != nil {
+			delete(p.functions, name)
+			fn.refuse(ErrUnknown)
+			for _, in := range slices.Clone(fn.instances) {
+				in.drain()
+			}
+		}
+	}
+	for _, change := range u.Set {
+		p.set(change)
+	}
+}
+
+// set applies one change. mu is held.
+func (p *Pool) set(change Change) {
+	release := change.Spec.Release
+	fn := p.functions[release.Function]
+	if fn == nil {
+		fn = &function{pool: p, name: release.Function}
+		p.functions[release.Function] = fn
+	}
+	var candidate *instance
+	if change.Candidate != nil {
+		candidate = change.Candidate.take()
+	}
+	if p.closing {
+		if candidate != nil {
+			candidate.drain()
+		}
+		return
+	}
+	fn.replace(change.Spec, p.config.limitsOf(release.Settings), candidate)
+}
+
+// Acquire waits until a process of the function can take a request. The caller
+// must call Release on the lease. The error is ErrUnknown, ErrBusy,
+// ErrShuttingDown, a *StartError, or that of ctx.
+func (p *Pool) Acquire(ctx context.Context, name denofn.FunctionName) (*Lease, error) {
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return nil, ErrShuttingDown
+	}
+	fn := p.functions[name]
+	if fn == nil {
+		p.mu.Unlock()
+		return nil, ErrUnknown
+	}
+	lease, wait, err := fn.acquire()
+	p.mu.Unlock()
+	if wait == nil {
+		return lease, err
+	}
+	select {
+	case got := <-wait.result:
+		return got.lease, got.err
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	fn.forget(wait)
+	p.mu.Unlock()
+	select {
+	case got := <-wait.result: // given just before it was forgotten
+		if got.lease != nil {
+			got.lease.Release()
+		}
+	default:
+	}
+	return nil, context.Cause(ctx)
+}
+
+// Status is what there is to know about one function.
+type Status struct {
+	Function  denofn.FunctionName `json:"function"`
+	Release   denofn.ReleaseID    `json:"release"`
+	State     State               `json:"state"` // of the process that is furthest: ready, starting, draining; else failed or stopped
+	Processes []ProcessStatus     `json:"processes"`
+	Waiting   int                 `json:"waiting"`  // requests in the queue
+	Requests  uint64              `json:"requests"` // so far
+	Failure   *StartError         `json:"failure,omitempty"`
+}
+
+// ProcessStatus is what there is to know about one process.
+type ProcessStatus struct {
+	PID      int              `json:"pid"` // 0: not started yet
+	Release  denofn.ReleaseID `json:"release"`
+	State    State            `json:"state"`
+	Active   int              `json:"active"` // requests in it now
+	Requests uint64           `json:"requests"`
+	Started  time.Time        `json:"started"`
+}
+
+// Snapshot returns the status of every function, sorted by name.
+func (p *Pool) Snapshot() []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	byName := make(map[denofn.FunctionName]*Status, len(p.functions))
+	for name, fn := range p.functions {
+		s := fn.status()
+		byName[name] = &s
+	}
+	for in := range p.instances {
+		if s := byName[in.spec.Release.Function]; s != nil {
+			s.Processes = append(s.Processes, in.status())
+		}
+	}
+	all := make([]Status, 0, len(byName))
+	for _, s := range byName {
+		slices.SortFunc(s.Processes, func(a, b ProcessStatus) int { return a.Started.Compare(b.Started) })
+		s.State = overall(s.Processes, s.Failure != nil)
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(string(a.Function), string(b.Function)) })
+	return all
+}
+
+func overall(processes []ProcessStatus, failed bool) State {
+	for _, state := range []State{Ready, Starting, Draining} {
+		if slices.ContainsFunc(processes, func(s ProcessStatus) bool { return s.State == state }) {
+			return state
+		}
+	}
+	if failed {
+		return Failed
+	}
+	return Stopped
+}
+
+// Shutdown refuses new requests, lets those that processes have end, and stops
+// every process. When ctx ends first, it kills what is left and returns ctx's
+// error. No process and no goroutine of the pool outlives it.
+func (p *Pool) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	p.closing = true
+	for _, fn := range p.functions {
+		fn.refuse(ErrShuttingDown)
+	}
+	for in := range p.instances {
+		in.drain()
+	}
+	p.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		p.mu.Lock()
+		for in := range p.instances {
+			in.kill()
+		}
+		p.mu.Unlock()
+		<-done
+	}
+	p.release.Do(p.launcher.Close)
+	return err
+}

@@ -1,0 +1,49 @@
+package procman
+
+import "net/http"
+
+// A launcher starts processes. The pool's own is the forker; tests have one that
+// needs no Deno, and time that they control.
+type launcher interface {
+	// Launch starts a process and returns without waiting for it to be ready.
+	Launch(launch) (process, error)
+	// Close releases the launcher once every process that it started has exited.
+	Close()
+}
+
+// A launch is what makes one process different from the others.
+type launch struct {
+	spec   Spec
+	number int // unique in the pool
+}
+
+// A process is a Deno that has been started. Its methods may be called at any
+// time and from several goroutines.
+type process interface {
+	http.RoundTripper
+	PID() int
+	// Ready is closed when the process has said that it listens.
+	Ready() <-chan struct{}
+	// Exited is closed when the process and its whole group are dead, reaped, and
+	// all that they wrote has been read.
+	Exited() <-chan struct{}
+	// Exit returns how it ended. Only after Exited.
+	Exit() exit
+	// Terminate asks the process to end, Kill ends its whole group.
+	Terminate()
+	Kill()
+}
+
+// An exit is how a process ended.
+type exit struct {
+	code    int      // -1: by a signal
+	signal  string   // "killed"
+	output  []string // the last lines of its standard error
+	failure *unusable
+}
+
+// unusable is what a process says of a module that cannot be served.
+type unusable struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}

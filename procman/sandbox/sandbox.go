@@ -1,0 +1,74 @@
+// Package sandbox contains one Deno process, as if the JavaScript engine in it
+// had been taken over.
+//
+// Deno's own permissions decide what well-behaved code may do. This package
+// decides what is left when they fail. A sandbox is started by the denofn binary
+// executing itself under a reserved name: the helper joins a control group, sets
+// resource limits, closes every descriptor beyond standard error, gives up all
+// privileges, enters a Landlock domain and a seccomp filter, and becomes Deno.
+// Inside there is one process that can make no other; it can read, write and
+// execute what its [Profile] names; and without a network grant it has no socket
+// but Unix ones.
+//
+// A function that broke out may execute Deno again, and with all of Deno's
+// permissions. That gains nothing: the domain, the filter, the limits and the
+// control group belong to the process and stay through exec.
+//
+// Not contained: connecting to Unix sockets whose path it can guess, before
+// Landlock's ABI 9, so sockets belong in folders with random names; and, with a
+// network grant, what the machine's other users can reach over IP.
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Profile is what one Deno process may have. The zero value of each field
+// gives nothing.
+type Profile struct {
+	Args []string // Deno's arguments: "run", its flags, the script
+	Env  []string // "NAME=value"; the loader's own names (LD_PRELOAD …) are refused
+	Dir  string   // working directory
+
+	ReadOnly  []string // files and folders to read
+	ReadWrite []string // files and folders to read, write, create and remove in
+	Network   bool     // TCP and UDP sockets, and the files that name resolution needs
+
+	Cgroup  *Cgroup // control group to run in; nil: the daemon's own
+	Rlimits Rlimits
+}
+
+// Rlimits are limits on the process itself. 0 is the default that is given.
+type Rlimits struct {
+	OpenFiles     uint64 // descriptors; default 1024
+	FileSizeBytes uint64 // size of any one file written; default unlimited
+	DataBytes     uint64 // private writable memory, a stand-in where control groups have no memory controller; default unlimited
+}
+
+const defaultOpenFiles = 1024
+
+// list returns the limits as the helper sets them. A core limit of 1 and not 0:
+// it is too small for a file, and the one value under which the kernel does not
+// start a core handler either.
+func (r Rlimits) list() []rlimit {
+	all := []rlimit{
+		{unix.RLIMIT_CORE, 1, 1},
+		{unix.RLIMIT_NOFILE, cmpOr(r.OpenFiles, defaultOpenFiles), cmpOr(r.OpenFiles, defaultOpenFiles)},
+	}
+	if r.FileSizeBytes != 0 {
+		all = append(all, rlimit{unix.RLIMIT_FSIZE, r.FileSizeBytes, r.FileSizeBytes})
+	}
+	if r.DataBytes != 0 {
+		all = append(all, rlimit{unix.RLIMIT_DATA, r.DataBytes, r.DataBytes})
+	}
+	return all
+}
