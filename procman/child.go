@@ -41,6 +41,10 @@ type child struct {
 // startChild starts Deno and the goroutines that watch it. They end when it does.
 func (f *forker) startChild(l launch, p places) (*child, error) {
 	release := l.spec.Release
+	env, err := f.config.environment(release, p)
+	if err != nil {
+		return nil, err
+	}
 	stdin, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, fmt.Errorf("open null device: %w", err)
@@ -60,7 +64,7 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 
 	pidfd := -1
 	args := append([]string{"deno"}, f.config.arguments(release, p)...)
-	process, err := f.start(f.config.DenoPath, args, f.config.environment(release, p), p.home,
+	process, err := f.start(f.config.DenoPath, args, env, p.home,
 		[]*os.File{stdin, stdoutWriter, stderrWriter}, &pidfd)
 	if err != nil {
 		stdout.Close()

@@ -1,6 +1,7 @@
 package procman
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -94,14 +95,15 @@ func inHome(a denofn.Access, home string) denofn.Access {
 }
 
 // environment returns the whole environment of a process. Nothing of the
-// daemon's own gets into it. What the release sets cannot change what Deno
-// itself reads.
-func (c *Config) environment(r *denofn.Release, p places) []string {
+// daemon's own gets into it. A value of the release that would change the program
+// that runs functions, instead of the function, is an error.
+func (c *Config) environment(r *denofn.Release, p places) ([]string, error) {
 	var env []string
 	for _, name := range r.Settings.EnvNames() {
-		if !strings.HasPrefix(name, "DENO_") {
-			env = append(env, name+"="+r.Settings.Env[name])
+		if steersDeno(name) {
+			return nil, fmt.Errorf("environment value %s may not be set by a function", name)
 		}
+		env = append(env, name+"="+r.Settings.Env[name])
 	}
 	// The last of two values wins.
 	return append(env,
@@ -111,5 +113,13 @@ func (c *Config) environment(r *denofn.Release, p places) []string {
 		"NO_COLOR=1",
 		"DENO_NO_UPDATE_CHECK=1",
 		"DENO_DIR="+p.cache,
-	)
+	), nil
+}
+
+// steersDeno reports whether the dynamic linker, the C library or Deno itself
+// reads the variable. With LD_PRELOAD a function would leave every permission
+// behind.
+func steersDeno(name string) bool {
+	return strings.ContainsAny(name, "=\x00") || name == "" || name == "GCONV_PATH" || name == "NODE_OPTIONS" ||
+		slices.ContainsFunc([]string{"LD_", "DENO_", "GLIBC_", "MALLOC_"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

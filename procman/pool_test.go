@@ -437,12 +437,23 @@ func TestEnvironment(t *testing.T) {
 	b.set(b.spec("env", "r1", `serve(() => new Response(JSON.stringify([Object.entries(Deno.env.toObject()).sort(), Deno.cwd()])));`, func(r *denofn.Release) {
 		r.Permissions.Env.All = true
 		r.Permissions.Read.Allow = []string{"./"}
-		r.Settings.Env = map[string]string{"GREETING": "hi", "HOME": "/root", "DENO_DIR": "/tmp"}
+		r.Settings.Env = map[string]string{"GREETING": "hi", "HOME": "/root"}
 	}))
 	home := filepath.Join(b.config.HomeDir, "env")
 	b.mustFetch("env", "/", fmt.Sprintf(
 		`[[["DENO_DIR",%q],["DENO_NO_UPDATE_CHECK","1"],["GREETING","hi"],["HOME",%q],["NO_COLOR","1"],["PATH","/usr/bin:/bin"],["TMPDIR",%q]],%q]`,
 		filepath.Join(b.config.CacheDir, "env"), home, filepath.Join(home, "tmp"), home))
+}
+
+func TestEnvironmentCannotSteerDeno(t *testing.T) {
+	b := newBench(t, nil)
+	for _, name := range []string{"LD_PRELOAD", "DENO_DIR", "NODE_OPTIONS", "A=B"} {
+		b.set(b.spec("env", "r1", hello, func(r *denofn.Release) { r.Settings.Env = map[string]string{name: "x"} }))
+		var failure *procman.StartError
+		if _, err := b.fetch("env", "/"); !errors.As(err, &failure) || failure.Reason != procman.ReasonNotStarted {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestShutdownLetsRequestsEnd(t *testing.T) {
