@@ -37,15 +37,39 @@ type Input struct {
 // of a field means the daemon's default.
 type Settings struct {
 	WarmupOnStart bool              `json:"warmupOnStart,omitempty"`
-	IdleTimeout   Duration          `json:"idleTimeout,omitzero"` // how long a process outlives its last request
-	Timeout       Duration          `json:"timeout,omitzero"`     // longest time to the response head
-	Env           map[string]string `json:"env,omitempty"`        // literal environment values
+	IdleTimeout   Duration          `json:"idleTimeout,omitzero"`  // how long a process outlives its last request
+	Timeout       Duration          `json:"timeout,omitzero"`      // longest time to the response head
+	Env           map[string]string `json:"env,omitempty"`         // literal environment values
+	Concurrency   int               `json:"concurrency,omitempty"` // requests that one process takes at once
+	Instances     Instances         `json:"instances,omitzero"`
+	Memory        Bytes             `json:"memory,omitzero"`   // of one process
+	CPU           Percent           `json:"cpu,omitzero"`      // of one CPU; 200% is two
+	Tasks         int               `json:"tasks,omitempty"`   // threads of one process, as the kernel counts
+	Handler       Handler           `json:"handler,omitempty"` // empty: HandlerHTTP
 }
+
+// Instances is how many processes of a function run. Min is kept even when there
+// are no requests; more, up to Max, start when all are busy. 0 is the default.
+type Instances struct {
+	Min int `json:"min,omitempty"`
+	Max int `json:"max,omitempty"`
+}
+
+// A Handler is the way in which a function is called.
+type Handler string
+
+// The handlers that there are.
+const (
+	HandlerHTTP Handler = "http" // a process serves requests
+	HandlerTask Handler = "task" // a process a call, without any network
+)
 
 // Equal reports whether s and t ask for the same.
 func (s Settings) Equal(t Settings) bool {
 	return s.WarmupOnStart == t.WarmupOnStart && s.IdleTimeout == t.IdleTimeout &&
-		s.Timeout == t.Timeout && maps.Equal(s.Env, t.Env)
+		s.Timeout == t.Timeout && maps.Equal(s.Env, t.Env) &&
+		s.Concurrency == t.Concurrency && s.Instances == t.Instances && s.Memory == t.Memory &&
+		s.CPU == t.CPU && s.Tasks == t.Tasks && s.Handler == t.Handler
 }
 
 // EnvNames returns the names of the environment values, sorted.

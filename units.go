@@ -64,3 +64,23 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	*b = Bytes(n << shift)
 	return nil
 }
+
+// Percent is a share that is written as text with a percent sign: "50%".
+type Percent int
+
+// String returns the number and its sign.
+func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Percent) UnmarshalText(text []byte) error {
+	number, ok := strings.CutSuffix(string(text), "%")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || !ok || n < 0 {
+		return fmt.Errorf(`%q is not a percentage: write a whole number and a percent sign, like "50%%"`, text)
+	}
+	*p = Percent(n)
+	return nil
+}
