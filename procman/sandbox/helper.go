@@ -39,8 +39,8 @@ type setup struct {
 }
 
 type rlimit struct {
-	Resource  int
-	Soft, Max uint64
+	Resource int
+	Max      uint64 // soft and hard
 }
 
 // IsHelper reports whether this process was started to become a sandbox.
@@ -112,7 +112,7 @@ func enter(args, marked []string) error {
 	for _, l := range s.Rlimits {
 		// syscall's and not unix's: it also keeps exec from restoring the limit
 		// of open files that the Go runtime found.
-		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Soft, Max: l.Max}); err != nil {
+		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Max, Max: l.Max}); err != nil {
 			return fmt.Errorf("set resource limit %d: %w", l.Resource, err)
 		}
 	}

@@ -35,28 +35,28 @@ func landlockABI() (int, error) {
 // handled is not refused, so each version closes a little more.
 func handledRights(abi int, network bool) unix.LandlockRulesetAttr {
 	var a unix.LandlockRulesetAttr
-	a.Access_fs = unix.LANDLOCK_ACCESS_FS_REFER - 1
+	a.Handled_access_fs = unix.LANDLOCK_ACCESS_FS_REFER - 1
 	if abi >= 2 {
-		a.Access_fs |= unix.LANDLOCK_ACCESS_FS_REFER
+		a.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_REFER
 	}
 	if abi >= 3 {
-		a.Access_fs |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
+		a.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	}
 	if abi >= 4 {
 		// A function serves on its Unix socket and never listens on a port.
-		a.Access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP
+		a.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP
 		if !network {
-			a.Access_net |= unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+			a.Handled_access_net |= unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 		}
 	}
 	if abi >= 5 {
-		a.Access_fs |= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+		a.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 	}
 	if abi >= 6 {
 		a.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
 	}
 	if abi >= 9 {
-		a.Access_fs |= unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
+		a.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 	}
 	return a
 }
@@ -78,7 +78,7 @@ func restrictFiles(handled unix.LandlockRulesetAttr, rules []rule) error {
 		return fmt.Errorf("create landlock ruleset: %w", errno)
 	}
 	for _, r := range rules {
-		if err := addRule(int(fd), r, handled.Access_fs); err != nil {
+		if err := addRule(int(fd), r, handled.Handled_access_fs); err != nil {
 			return fmt.Errorf("allow %s by landlock: %w", r.Path, err)
 		}
 	}

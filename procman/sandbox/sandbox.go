@@ -20,14 +20,7 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
+	"cmp"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,22 +29,22 @@ import (
 // gives nothing.
 type Profile struct {
 	Args []string // Deno's arguments: "run", its flags, the script
-	Env  []string // "NAME=value"; the loader's own names (LD_PRELOAD …) are refused
+	Env  []string // "NAME=value"; all of it, nothing is inherited
 	Dir  string   // working directory
 
-	ReadOnly  []string // files and folders to read
-	ReadWrite []string // files and folders to read, write, create and remove in
+	ReadOnly  []string // files and folders to read; they must exist
+	ReadWrite []string // files and folders to read, write, create and remove in; they must exist
 	Network   bool     // TCP and UDP sockets, and the files that name resolution needs
 
 	Cgroup  *Cgroup // control group to run in; nil: the daemon's own
 	Rlimits Rlimits
 }
 
-// Rlimits are limits on the process itself. 0 is the default that is given.
+// Rlimits are limits on the process itself. 0 is the default.
 type Rlimits struct {
 	OpenFiles     uint64 // descriptors; default 1024
-	FileSizeBytes uint64 // size of any one file written; default unlimited
-	DataBytes     uint64 // private writable memory, a stand-in where control groups have no memory controller; default unlimited
+	FileSizeBytes uint64 // of any one file that is written; default unlimited
+	DataBytes     uint64 // private writable memory, a stand-in where control groups cannot limit memory; default unlimited
 }
 
 const defaultOpenFiles = 1024
@@ -60,15 +53,12 @@ const defaultOpenFiles = 1024
 // it is too small for a file, and the one value under which the kernel does not
 // start a core handler either.
 func (r Rlimits) list() []rlimit {
-	all := []rlimit{
-		{unix.RLIMIT_CORE, 1, 1},
-		{unix.RLIMIT_NOFILE, cmpOr(r.OpenFiles, defaultOpenFiles), cmpOr(r.OpenFiles, defaultOpenFiles)},
-	}
+	all := []rlimit{{unix.RLIMIT_CORE, 1}, {unix.RLIMIT_NOFILE, cmp.Or(r.OpenFiles, defaultOpenFiles)}}
 	if r.FileSizeBytes != 0 {
-		all = append(all, rlimit{unix.RLIMIT_FSIZE, r.FileSizeBytes, r.FileSizeBytes})
+		all = append(all, rlimit{unix.RLIMIT_FSIZE, r.FileSizeBytes})
 	}
 	if r.DataBytes != 0 {
-		all = append(all, rlimit{unix.RLIMIT_DATA, r.DataBytes, r.DataBytes})
+		all = append(all, rlimit{unix.RLIMIT_DATA, r.DataBytes})
 	}
 	return all
 }
