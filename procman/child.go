@@ -1,10 +1,8 @@
 package procman
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -89,20 +87,6 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 	readers.Go(func() { readLines(stderr, c.stderrLine) })
 	go c.watch(&readers, stdout, stderr)
 	return c, nil
-}
-
-// newTransport returns a client of the socket at path. It keeps every connection
-// that it opens: the process is ours alone, and goes when it is idle.
-func newTransport(path string) *http.Transport {
-	var dialer net.Dialer
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", path)
-		},
-		MaxIdleConns:        0,
-		MaxIdleConnsPerHost: 1 << 20,
-		DisableCompression:  true,
-	}
 }
 
 // watch waits for the end of the process, ends what it may have left, and reaps it.

@@ -1,11 +1,13 @@
 package procman
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/denofn/denofn"
@@ -41,8 +43,21 @@ type Config struct {
 	// DrainTimeout is how long a replaced process may go on with the requests that it
 	// has. Default 1 minute.
 	DrainTimeout time.Duration
-	// MaxQueue is how many requests may wait for a process of one function. Default 1000.
-	MaxQueue int
+	// StuckGrace is how long a process may take to show that it is not stuck, after it
+	// has let a request run into its timeout. Default 2 seconds.
+	StuckGrace time.Duration
+
+	// MaxQueue is how many requests may wait for a process of one function, and
+	// QueueTimeout for how long. Default 1000 and 30 seconds.
+	MaxQueue     int
+	QueueTimeout time.Duration
+	// Concurrency is how many requests one process takes at once, unless the function
+	// says otherwise. Default 1000: one event loop can have very many requests open,
+	// and what bounds them is descriptors.
+	Concurrency int
+	// Warmups is how many processes may be starting at once that no request waits
+	// for. Default: the number of CPUs.
+	Warmups int
 
 	// AllowPrivateNet lets functions that may use the network reach loopback,
 	// private and link-local addresses too.
@@ -60,7 +75,10 @@ const (
 	defaultStartTimeout = 10 * time.Second
 	defaultStopTimeout  = 3 * time.Second
 	defaultDrainTimeout = time.Minute
+	defaultStuckGrace   = 2 * time.Second
 	defaultMaxQueue     = 1000
+	defaultQueueTimeout = 30 * time.Second
+	defaultConcurrency  = 1000
 )
 
 func (c *Config) complete() error {
@@ -69,7 +87,11 @@ func (c *Config) complete() error {
 	setDefault(&c.StartTimeout, defaultStartTimeout)
 	setDefault(&c.StopTimeout, defaultStopTimeout)
 	setDefault(&c.DrainTimeout, defaultDrainTimeout)
+	setDefault(&c.StuckGrace, defaultStuckGrace)
 	setDefault(&c.MaxQueue, defaultMaxQueue)
+	setDefault(&c.QueueTimeout, defaultQueueTimeout)
+	setDefault(&c.Concurrency, defaultConcurrency)
+	setDefault(&c.Warmups, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -84,7 +106,8 @@ func (c *Config) complete() error {
 	if n := longestSocketPath(c.RuntimeDir); n > maxSocketPath {
 		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
 	}
-	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 || c.MaxQueue < 0 {
+	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 ||
+		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 {
 		return errors.New("negative limit")
 	}
 	return nil
@@ -115,15 +138,21 @@ func setDefault[T comparable](field *T, value T) {
 
 // limits is what a function's settings and the pool's defaults come to.
 type limits struct {
-	idleTimeout time.Duration
-	timeout     time.Duration
+	idleTimeout  time.Duration
+	timeout      time.Duration
+	concurrency  int // requests that one process takes
+	minInstances int
+	maxInstances int // at least 1
 }
 
 func (c *Config) limitsOf(s denofn.Settings) limits {
-	l := limits{idleTimeout: s.IdleTimeout.Duration, timeout: s.Timeout.Duration}
-	setDefault(&l.idleTimeout, c.IdleTimeout)
-	setDefault(&l.timeout, c.Timeout)
-	return l
+	return limits{
+		idleTimeout:  cmp.Or(s.IdleTimeout.Duration, c.IdleTimeout),
+		timeout:      cmp.Or(s.Timeout.Duration, c.Timeout),
+		concurrency:  cmp.Or(s.Concurrency, c.Concurrency),
+		minInstances: s.Instances.Min,
+		maxInstances: max(1, s.Instances.Min, s.Instances.Max),
+	}
 }
 
 type discard struct{}

@@ -25,6 +25,7 @@ const (
 	ReasonUnusable   Reason = "unusable"    // its module has nothing that can be served
 	ReasonNotStarted Reason = "not started" // the operating system could not run it
 	ReasonCrashed    Reason = "crashed"     // after it had been ready
+	ReasonStuck      Reason = "stuck"       // it was ready, and then answered nobody
 )
 
 // A StartError says why a function has no process. It is the fault of the
@@ -43,3 +44,32 @@ type StartError struct {
 func (e *StartError) Error() string {
 	return fmt.Sprintf("start %s@%s: %s: %s", e.Function, e.Release, e.Reason, e.Message)
 }
+
+// whileStarting reports whether the process never became ready.
+func (e *StartError) whileStarting() bool {
+	return e.Reason != ReasonCrashed && e.Reason != ReasonStuck
+}
+
+// retryAfter returns the error for a request that came during the backoff.
+func (e *StartError) retryAfter(rest time.Duration) *StartError {
+	later := *e
+	later.RetryAfter = rest
+	return &later
+}
+
+// A BusyError says that a request could not wait any longer, or not at all. It is
+// ErrBusy to errors.Is.
+type BusyError struct {
+	Function   denofn.FunctionName
+	Waiting    int // requests in the queue
+	RetryAfter time.Duration
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%s: %s (%d in the queue)", e.Function, ErrBusy, e.Waiting)
+}
+
+// Is makes the error ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+
+const retryAfterBusy = time.Second

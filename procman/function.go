@@ -10,6 +10,9 @@ import (
 // A function is the side of a function that waits for processes: its current
 // release, the processes that can take its requests, and the requests that none
 // can take yet. All of its methods need the pool's lock.
+//
+// Whatever happens, a request, a process that is ready or has ended, a timer,
+// ends in settle, the one place that decides what happens next.
 type function struct {
 	pool *Pool
 	name denofn.FunctionName
@@ -20,7 +23,13 @@ type function struct {
 	instances  []*instance // starting and ready ones, oldest first, of any generation
 	waiting    []*waiter   // in order of arrival
 	requests   uint64
-	failure    *StartError // of the newest process that failed; nil once one is ready
+
+	failure    *StartError // of the process that failed last; nil once one is ready
+	failures   int         // in a row
+	retryAt    time.Time   // no start before
+	retryTimer *time.Timer // settles at retryAt
+	warmQueued bool        // in the pool's queue of warm-ups
+	warm       bool        // wants a process although there are no requests, until one is ready
 }
 
 // A waiter is a request that waits for a process.
@@ -29,16 +38,19 @@ type waiter struct {
 }
 
 type acquired struct {
-	lease *Lease
-	err   error
+	in  *instance
+	err error
 }
 
-// replace makes spec the current release.
+// replace makes spec the current release. A candidate is used if the function has
+// a process now, or wants one.
 func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 	old := slices.Clone(fn.instances)
-	wanted := len(old) > 0 || len(fn.waiting) > 0 || spec.Release.Settings.WarmupOnStart
-	fn.spec, fn.limits, fn.failure = spec, l, nil
+	fn.spec, fn.limits = spec, l
+	fn.failure, fn.failures, fn.retryAt = nil, 0, time.Time{}
 	fn.generation++
+	fn.warm = spec.Release.Settings.WarmupOnStart || l.minInstances > 0
+	wanted := len(old) > 0 || len(fn.waiting) > 0 || fn.warm
 	switch {
 	case candidate != nil && wanted:
 		fn.adopt(candidate)
@@ -46,14 +58,26 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 		candidate.drain()
 	}
 	for _, in := range old {
-		if in.state == Starting || fn.hasReady() {
+		if in.state == Starting || fn.count(Ready) > 0 {
 			in.drain()
 		}
 	}
-	if wanted && !fn.hasCurrent() {
+	if len(old) > 0 && fn.count(Starting, Ready) == 0 {
 		fn.start()
 	}
 	fn.settle()
+}
+
+// remove ends the function. Nothing finds it any more.
+func (fn *function) remove(err error) {
+	fn.refuse(err)
+	fn.warm, fn.limits.minInstances = false, 0
+	if fn.retryTimer != nil {
+		fn.retryTimer.Stop()
+	}
+	for _, in := range slices.Clone(fn.instances) {
+		in.drain()
+	}
 }
 
 // adopt makes a process that was started for no function one of the current
@@ -61,54 +85,57 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 func (fn *function) adopt(in *instance) {
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)
+	fn.warm = false
 	in.armIdle()
 }
 
 // start begins to start a process of the current release.
-func (fn *function) start() {
+func (fn *function) start() *instance {
 	in := fn.pool.newInstance(fn.spec, fn.limits)
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)
 	in.begin()
+	return in
 }
 
-// hasCurrent reports whether a process of the current release is ready or on its
-// way.
-func (fn *function) hasCurrent() bool {
-	return slices.ContainsFunc(fn.instances, func(in *instance) bool { return in.generation == fn.generation })
+// count returns how many processes of the current release are in one of states.
+func (fn *function) count(states ...State) int {
+	n := 0
+	for _, in := range fn.instances {
+		if in.generation == fn.generation && slices.Contains(states, in.state) {
+			n++
+		}
+	}
+	return n
 }
 
-// hasReady reports whether a process of the current release is ready.
-func (fn *function) hasReady() bool {
-	return slices.ContainsFunc(fn.instances, func(in *instance) bool {
-		return in.generation == fn.generation && in.state == Ready
-	})
-}
-
-// pick returns the process that the next request should go to, or nil.
+// pick returns the process that the next request should go to, or nil: the one
+// with the fewest requests, and of those the oldest, so that the youngest becomes
+// idle when there is less to do.
 func (fn *function) pick() *instance {
 	var best *instance
 	for _, in := range fn.instances {
-		if in.state == Ready && (best == nil || in.generation > best.generation) {
+		if in.takesRequests() && (best == nil || in.active < best.active) {
 			best = in
 		}
 	}
 	return best
 }
 
-// acquire returns a lease, or a waiter whose result will come.
-func (fn *function) acquire() (*Lease, *waiter, error) {
+// acquire returns a process, or a waiter whose result will come.
+func (fn *function) acquire() (*instance, *waiter, error) {
 	fn.requests++
 	if len(fn.waiting) == 0 {
 		if in := fn.pick(); in != nil {
-			if !fn.hasCurrent() { // the release was replaced and its process failed to start
-				fn.start()
+			in.lend()
+			if in.generation < fn.generation { // the release was replaced, and its process failed
+				fn.settle()
 			}
-			return in.lend(), nil, nil
+			return in, nil, nil
 		}
 	}
 	if len(fn.waiting) >= fn.pool.config.MaxQueue {
-		return nil, nil, ErrBusy
+		return nil, nil, &BusyError{Function: fn.name, Waiting: len(fn.waiting), RetryAfter: retryAfterBusy}
 	}
 	w := &waiter{result: make(chan acquired, 1)}
 	fn.waiting = append(fn.waiting, w)
@@ -116,28 +143,14 @@ func (fn *function) acquire() (*Lease, *waiter, error) {
 	return nil, w, nil
 }
 
-// forget takes a waiter off the queue.
-func (fn *function) forget(w *waiter) {
-	if i := slices.Index(fn.waiting, w); i >= 0 {
+// forget takes a waiter off the queue. It reports false if the waiter has got its
+// result already.
+func (fn *function) forget(w *waiter) bool {
+	i := slices.Index(fn.waiting, w)
+	if i >= 0 {
 		fn.waiting = slices.Delete(fn.waiting, i, i+1)
 	}
-}
-
-// settle gives waiting requests to processes that can take them and starts a
-// process when there is none.
-func (fn *function) settle() {
-	for len(fn.waiting) > 0 {
-		in := fn.pick()
-		if in == nil {
-			break
-		}
-		w := fn.waiting[0]
-		fn.waiting = fn.waiting[1:]
-		w.result <- acquired{lease: in.lend()}
-	}
-	if len(fn.waiting) > 0 && !fn.hasCurrent() {
-		fn.start()
-	}
+	return i >= 0
 }
 
 // refuse answers every waiting request with err.
@@ -148,10 +161,60 @@ func (fn *function) refuse(err error) {
 	fn.waiting = nil
 }
 
+// settle gives waiting requests to processes that can take them, and starts a
+// process if there is need of one, room for it, and none on its way. One at a
+// time: the requests of a burst share the first start, and only those that it
+// cannot take lead to the next.
+func (fn *function) settle() {
+	if fn.pool.closing || fn.pool.functions[fn.name] != fn {
+		return
+	}
+	for len(fn.waiting) > 0 {
+		in := fn.pick()
+		if in == nil {
+			break
+		}
+		w := fn.waiting[0]
+		fn.waiting = fn.waiting[1:]
+		in.lend()
+		w.result <- acquired{in: in}
+	}
+	outdated := len(fn.instances) > 0 && fn.count(Starting, Ready) == 0
+	demanded := len(fn.waiting) > 0 || outdated
+	kept := fn.warm || fn.count(Starting, Ready) < fn.limits.minInstances
+	if !demanded && !kept || fn.count(Starting) > 0 || fn.count(Ready) >= fn.limits.maxInstances {
+		return
+	}
+	switch rest := time.Until(fn.retryAt); {
+	case rest > 0:
+		if len(fn.instances) == 0 {
+			fn.refuse(fn.failure.retryAfter(rest))
+		}
+		fn.settleIn(rest)
+	case demanded:
+		fn.start()
+	default:
+		fn.pool.queueWarmup(fn)
+	}
+}
+
+// settleIn settles again when a start may be tried, if one will be wanted then
+// even without a request.
+func (fn *function) settleIn(d time.Duration) {
+	if fn.retryTimer != nil {
+		fn.retryTimer.Stop()
+	}
+	fn.retryTimer = time.AfterFunc(d, func() {
+		fn.pool.mu.Lock()
+		defer fn.pool.mu.Unlock()
+		fn.settle()
+	})
+}
+
 // becameReady hands over to a process of the current release.
 func (fn *function) becameReady(in *instance) {
 	if in.generation == fn.generation {
-		fn.failure = nil
+		fn.failure, fn.warm = nil, false
 		for _, old := range slices.Clone(fn.instances) {
 			if old.generation < fn.generation {
 				old.drain()
@@ -168,16 +231,33 @@ func (fn *function) lost(in *instance) {
 	}
 }
 
-// failed records a process that ended although it was wanted. Requests that
-// waited for it to start are told why; those that waited for others are not.
+const (
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+)
+
+// failed records a process that ended although it was wanted. The first failure
+// costs nothing but a new start. From the second in a row on, the function gets
+// no process for a while, twice as long each time: a module that throws while it
+// is loaded must not keep the machine busy with starting it.
+//
+// Requests that waited for this process to start are told why it did not.
 func (fn *function) failed(in *instance, failure *StartError) {
-	if in.generation != fn.generation {
-		fn.settle()
-		return
-	}
-	fn.failure = failure
-	if failure.Reason != ReasonCrashed && len(fn.instances) == 0 {
-		fn.refuse(failure)
+	fn.lost(in)
+	if in.generation == fn.generation {
+		if in.answered.Load() {
+			fn.failures = 0
+		}
+		fn.failures++
+		if n := fn.failures - 2; n >= 0 {
+			failure.RetryAfter = min(maxBackoff, firstBackoff<<min(n, 16))
+			fn.retryAt = time.Now().Add(failure.RetryAfter)
+		}
+		fn.failure = failure
+		if failure.whileStarting() && len(fn.instances) == 0 {
+			fn.warm = false
+			fn.refuse(failure)
+		}
 	}
 	fn.settle()
 }
@@ -190,31 +270,4 @@ func (fn *function) status() Status {
 		Requests: fn.requests,
 		Failure:  fn.failure,
 	}
-}
-
-// armIdle makes the process go when it has been without a request for as long as
-// its limits say.
-//
-// The timer is not touched by requests. It looks, when it fires, how long the
-// process has been idle, and waits for the rest: a request costs no timer.
-func (in *instance) armIdle() {
-	in.idleSince = time.Now()
-	in.waitIdle(in.limits.idleTimeout)
-}
-
-func (in *instance) waitIdle(d time.Duration) {
-	in.idleTimer = time.AfterFunc(d, func() {
-		in.pool.mu.Lock()
-		defer in.pool.mu.Unlock()
-		in.idleTimer = nil
-		if in.state != Ready || in.active > 0 {
-			return // giving back the last lease arms it again
-		}
-		if rest := in.limits.idleTimeout - time.Since(in.idleSince); rest > 0 {
-			in.waitIdle(rest)
-			return
-		}
-		in.logger.Debug("process idle")
-		in.drain()
-	})
 }

@@ -2,6 +2,7 @@ package procman
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,12 +20,16 @@ type instance struct {
 	up     chan struct{} // closed once it is ready
 	gone   chan struct{} // closed once it has ended; failure is set if that was not asked for
 
+	answered atomic.Bool // at least one request
+
 	// Guarded by pool.mu.
 	function   *function // nil: no function waits for it (yet)
 	generation int
 	state      State
 	process    process // nil until it has been started
 	active     int     // leases
+	suspected  bool    // takes no request until it has shown that it is not stuck
+	warmup     bool    // its start is one of those that the pool counts
 	requests   uint64
 	started    time.Time
 	idleSince  time.Time
@@ -120,6 +125,7 @@ func (in *instance) becameReady(took time.Duration) {
 	}
 	in.state.move(Ready)
 	close(in.up)
+	in.pool.warmedUp(in)
 	in.logger.Info("process ready", "pid", in.process.PID(), "took", took)
 	if in.function != nil {
 		in.armIdle()
@@ -133,20 +139,44 @@ func (in *instance) ended(failure *StartError) {
 	defer in.pool.mu.Unlock()
 	delete(in.pool.instances, in)
 	in.stopTimers()
-	fn := in.function
-	if in.state == Draining {
+	switch in.state {
+	case Draining:
 		in.state.move(Stopped)
 		in.logger.Debug("process stopped")
-	} else {
-		in.state.move(Failed)
-		in.failure = failure
-		in.logger.Warn("process failed", "reason", failure.Reason, "exit_code", failure.ExitCode, "error", failure.Message)
-		if fn != nil {
-			fn.lost(in)
-			fn.failed(in, failure)
-		}
+		in.pool.warmedUp(in)
+	case Starting, Ready:
+		in.fail(failure)
 	}
 	close(in.gone)
+}
+
+// fail takes a process out of service that is of no more use, and ends it if it
+// has not ended yet. The pool's lock is held.
+func (in *instance) fail(failure *StartError) {
+	in.state.move(Failed)
+	in.stopTimers()
+	in.failure = failure
+	in.logger.Warn("process failed", "reason", failure.Reason, "exit_code", failure.ExitCode, "error", failure.Message)
+	in.kill()
+	in.pool.warmedUp(in)
+	if in.function != nil {
+		in.function.failed(in, failure)
+	}
+}
+
+// condemn is fail for who holds a lease and has seen that the process is dead. An
+// empty message stands for what its exit says.
+func (in *instance) condemn(reason Reason, message string) {
+	in.pool.mu.Lock()
+	defer in.pool.mu.Unlock()
+	if in.state != Ready {
+		return
+	}
+	x := exit{code: -1}
+	if message == "" {
+		x = in.process.Exit()
+	}
+	in.fail(in.startError(reason, x, message))
 }
 
 // drain takes the process out of service. It goes as soon as it has no request,
@@ -174,8 +204,8 @@ func (in *instance) drain() {
 	})
 }
 
-// kill ends the process whatever it is doing. It must be draining. The pool's
-// lock is held.
+// kill ends the process whatever it is doing. It must be draining or failed. The
+// pool's lock is held.
 func (in *instance) kill() {
 	closeOnce(in.abort)
 	closeOnce(in.quit)
@@ -199,26 +229,32 @@ func (in *instance) stopTimers() {
 	in.idleTimer, in.drainTimer = nil, nil
 }
 
+// takesRequests reports whether the process can be given one more request.
+func (in *instance) takesRequests() bool {
+	return in.state == Ready && !in.suspected && in.active < in.limits.concurrency
+}
+
 // lend gives the process one more request. The pool's lock is held.
-func (in *instance) lend() *Lease {
+func (in *instance) lend() {
 	in.active++
 	in.requests++
-	return &Lease{in: in}
 }
 
 // giveBack ends a lease. The pool's lock is held.
 func (in *instance) giveBack() {
 	in.active--
-	if in.active > 0 {
-		return
-	}
-	switch in.state {
-	case Draining:
+	switch {
+	case in.state == Draining && in.active == 0:
 		closeOnce(in.quit)
-	case Ready:
-		in.idleSince = time.Now()
-		if in.idleTimer == nil {
-			in.waitIdle(in.limits.idleTimeout)
+	case in.state == Ready:
+		if in.active == 0 {
+			in.idleSince = time.Now()
+			if in.idleTimer == nil {
+				in.waitIdle(in.limits.idleTimeout)
+			}
+		}
+		if in.function != nil && len(in.function.waiting) > 0 {
+			in.function.settle()
 		}
 	}
 }

@@ -1,15 +1,20 @@
 package procman
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // A Lease is the right to send one request to a process. The process stays until
-// the lease is given back, for as long as a drain may take.
+// the lease is given back, for as long as a drain may take. A Lease belongs to one
+// goroutine.
 type Lease struct {
 	in       *instance
-	released bool // guarded by in.pool.mu
+	released bool
 }
 
 // Spec returns the release that the process runs.
@@ -19,19 +24,164 @@ func (l *Lease) Spec() Spec { return l.in.spec }
 // response.
 func (l *Lease) Timeout() time.Duration { return l.in.limits.timeout }
 
+// Release gives the lease back. Only the first call does something.
+func (l *Lease) Release() {
+	if l.released {
+		return
+	}
+	l.released = true
+	l.in.pool.mu.Lock()
+	defer l.in.pool.mu.Unlock()
+	l.in.giveBack()
+}
+
 // RoundTrip implements http.RoundTripper on the process's socket. Scheme and host
 // of the URL are not used to connect. The lease must be kept until the body of
 // the response has been read and closed.
+//
+// When the process dies before it has begun to answer, the request is sent once
+// more, to another process, if that cannot do anything twice: it never reached the
+// first one, or its method is idempotent and nothing of its body is gone.
+//
+// A request that is given up because its context ended makes the pool look
+// whether the process is stuck. See instance.suspect.
 func (l *Lease) RoundTrip(r *http.Request) (*http.Response, error) {
-	return l.in.process.RoundTrip(r)
+	began := time.Now()
+	body := holdBody(r)
+	response, err := l.send(r, body)
+	if err != nil && l.mayRetry(r, body, err) {
+		if err = l.move(r.Context()); err == nil {
+			response, err = l.send(r, body)
+		}
+	}
+	if err == nil {
+		l.in.answered.Store(true)
+	} else if r.Context().Err() != nil {
+		l.in.suspect(time.Since(began))
+	}
+	body.release()
+	return response, err
 }
 
-// Release gives the lease back. Only the first call does something.
-func (l *Lease) Release() {
-	l.in.pool.mu.Lock()
-	defer l.in.pool.mu.Unlock()
-	if !l.released {
-		l.released = true
-		l.in.giveBack()
+func (l *Lease) send(r *http.Request, body *heldBody) (*http.Response, error) {
+	if body == nil {
+		return l.in.process.RoundTrip(r)
+	}
+	held := *r
+	held.Body = body
+	return l.in.process.RoundTrip(&held)
+}
+
+// deathWait is how long after a broken connection the news that the process has
+// died may take to arrive.
+const deathWait = 500 * time.Millisecond
+
+// mayRetry reports whether err means that the process is dead, and the request
+// can be sent to another one.
+func (l *Lease) mayRetry(r *http.Request, body *heldBody, err error) bool {
+	if r.Context().Err() != nil || body.wasRead() {
+		return false
+	}
+	if _, ok := errors.AsType[*dialError](err); ok {
+		l.in.condemn(ReasonCrashed, "the process no longer takes connections")
+		return true
+	}
+	if !isIdempotent(r.Method) {
+		return false
+	}
+	timer := time.NewTimer(deathWait)
+	defer timer.Stop()
+	select {
+	case <-l.in.process.Exited():
+		l.in.condemn(ReasonCrashed, "")
+		return true
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+	return false
+}
+
+func isIdempotent(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// move exchanges the process for another one.
+func (l *Lease) move(ctx context.Context) error {
+	p := l.in.pool
+	next, err := p.acquire(ctx, l.in.spec.Release.Function)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.in.giveBack()
+	l.in = next
+	return nil
+}
+
+// A dialError is the failure to connect to a process's socket.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+// A heldBody is a request body that stays open until it is certain that it will
+// not be needed again. A nil one is of a request without a body.
+type heldBody struct {
+	body io.ReadCloser
+
+	mu     sync.Mutex
+	read   bool // guarded by mu
+	closed bool // guarded by mu: the transport is done with it
+	held   bool // guarded by mu
+}
+
+func holdBody(r *http.Request) *heldBody {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	return &heldBody{body: r.Body, held: true}
+}
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	b.read = true
+	b.mu.Unlock()
+	return b.body.Read(p)
+}
+
+func (b *heldBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.held {
+		return nil
+	}
+	return b.body.Close()
+}
+
+func (b *heldBody) wasRead() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read
+}
+
+// release lets the body be closed from now on.
+func (b *heldBody) release() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held = false
+	if b.closed {
+		b.body.Close()
 	}
 }

@@ -45,6 +45,8 @@ type Pool struct {
 	instances map[*instance]struct{} // whose process is not yet reaped, wanted or not
 	launched  int                    // processes so far; numbers their folders
 	closing   bool
+	warmups   []*function // that wait for their turn, in order
+	warming   int         // starts that warmups led to
 
 	running sync.WaitGroup // a supervisor for each of instances
 	release sync.Once      // the launcher
@@ -88,10 +90,7 @@ func (p *Pool) Update(u Update) {
 	for _, name := range u.Remove {
 		if fn := p.functions[name]; fn != nil {
 			delete(p.functions, name)
-			fn.refuse(ErrUnknown)
-			for _, in := range slices.Clone(fn.instances) {
-				in.drain()
-			}
+			fn.remove(ErrUnknown)
 		}
 	}
 	for _, change := range u.Set {
@@ -121,9 +120,18 @@ func (p *Pool) set(change Change) {
 }
 
 // Acquire waits until a process of the function can take a request. The caller
-// must call Release on the lease. The error is ErrUnknown, ErrBusy,
+// must call Release on the lease. The error is ErrUnknown, ErrBusy (a *BusyError),
 // ErrShuttingDown, a *StartError, or that of ctx.
 func (p *Pool) Acquire(ctx context.Context, name denofn.FunctionName) (*Lease, error) {
+	in, err := p.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &Lease{in: in}, nil
+}
+
+// acquire is Acquire without the lease.
+func (p *Pool) acquire(ctx context.Context, name denofn.FunctionName) (*instance, error) {
 	p.mu.Lock()
 	if p.closing {
 		p.mu.Unlock()
@@ -134,27 +142,32 @@ func (p *Pool) Acquire(ctx context.Context, name denofn.FunctionName) (*Lease, e
 		p.mu.Unlock()
 		return nil, ErrUnknown
 	}
-	lease, wait, err := fn.acquire()
+	in, wait, err := fn.acquire()
 	p.mu.Unlock()
 	if wait == nil {
-		return lease, err
+		return in, err
 	}
+	timeout := time.NewTimer(p.config.QueueTimeout)
+	defer timeout.Stop()
 	select {
 	case got := <-wait.result:
-		return got.lease, got.err
+		return got.in, got.err
 	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-timeout.C:
+		err = &BusyError{Function: name, RetryAfter: retryAfterBusy}
 	}
 	p.mu.Lock()
-	fn.forget(wait)
-	p.mu.Unlock()
-	select {
-	case got := <-wait.result: // given just before it was forgotten
-		if got.lease != nil {
-			got.lease.Release()
-		}
-	default:
+	defer p.mu.Unlock()
+	if busy, ok := err.(*BusyError); ok {
+		busy.Waiting = len(fn.waiting)
 	}
-	return nil, context.Cause(ctx)
+	if !fn.forget(wait) { // it has just been given something
+		if got := <-wait.result; got.in != nil {
+			got.in.giveBack()
+		}
+	}
+	return nil, err
 }
 
 // Status is what there is to know about one function.
@@ -221,7 +234,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.closing = true
 	for _, fn := range p.functions {
-		fn.refuse(ErrShuttingDown)
+		fn.remove(ErrShuttingDown)
 	}
 	for in := range p.instances {
 		in.drain()

@@ -1,6 +1,9 @@
 package procman
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 // A launcher starts processes. The pool's own is the forker; tests have one that
 // needs no Deno, and time that they control.
@@ -29,6 +32,8 @@ type process interface {
 	Exited() <-chan struct{}
 	// Exit returns how it ended. Only after Exited.
 	Exit() exit
+	// Ping returns nil when the process does something, without calling the function.
+	Ping(context.Context) error
 	// Terminate asks the process to end, Kill ends its whole group.
 	Terminate()
 	Kill()
