@@ -106,6 +106,7 @@ func seccompProgram(pid int, network bool) []unix.SockFilter {
 		allow         = unix.SECCOMP_RET_ALLOW
 		notPermitted  = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 		noSuchCall    = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+		unsupported   = unix.SECCOMP_RET_ERRNO | uint32(unix.EOPNOTSUPP)
 		offsetNumber  = 0
 		offsetArch    = 4
 		sizeofRefusal = 1
@@ -119,14 +120,13 @@ func seccompProgram(pid int, network bool) []unix.SockFilter {
 	a.ret(notPermitted)
 	a.jump(unix.BPF_JGT, newestCall, 0, sizeofRefusal)
 	a.ret(noSuchCall)
-	for _, number := range hiddenCalls {
-		a.jump(unix.BPF_JEQ, number, 0, sizeofRefusal)
-		a.ret(noSuchCall)
-	}
-	for _, numbers := range [][]uint32{deniedCalls, archDeniedCalls} {
-		for _, number := range numbers {
+	for _, refusal := range []struct {
+		calls  []uint32
+		action uint32
+	}{{hiddenCalls, noSuchCall}, {unsupportedCalls, unsupported}, {deniedCalls, notPermitted}, {archDeniedCalls, notPermitted}} {
+		for _, number := range refusal.calls {
 			a.jump(unix.BPF_JEQ, number, 0, sizeofRefusal)
-			a.ret(notPermitted)
+			a.ret(refusal.action)
 		}
 	}
 	for _, g := range guardedCalls(pid, network) {

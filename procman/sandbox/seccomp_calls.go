@@ -6,6 +6,10 @@ import "golang.org/x/sys/unix"
 // ENOSYS makes every C library fall back to clone and openat.
 var hiddenCalls = []uint32{unix.SYS_CLONE3, unix.SYS_OPENAT2}
 
+// unsupportedCalls are refused like on a file system that has no such thing:
+// space that is reserved and not written is seen by no counter of writes.
+var unsupportedCalls = []uint32{unix.SYS_FALLOCATE}
+
 // deniedCalls are refused whatever their arguments. Each group says what it
 // would open.
 var deniedCalls = []uint32{
