@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +38,6 @@ type Cgroups struct {
 	made        bool     // base was made here, and is removed by Close
 	controllers []string // of wanted, those in force
 	reason      string   // why something is missing
-	mu          sync.Mutex
 }
 
 // OpenCgroups takes over the daemon's own control group. It has no error: where
@@ -226,16 +224,16 @@ func (l Limits) files() []limitFile {
 }
 
 // Create makes a group with the limits for which there are controllers. The name
-// is a path element. It never fails for want of control groups: the group then
-// has no effect.
+// is a path element. It never fails for want of control groups or controllers:
+// the limits then have no effect, but for that of memory (see [Host.Command]).
 func (g *Cgroups) Create(name string, limits Limits) (*Cgroup, error) {
 	if name == "" || strings.ContainsAny(name, "/\x00\n") {
 		return nil, fmt.Errorf("control group name %q is not a path element", name)
 	}
 	if g.base == "" {
-		return &Cgroup{}, nil
+		return &Cgroup{limits: limits}, nil
 	}
-	c := &Cgroup{dir: filepath.Join(g.base, groupPrefix+name), memory: g.Has("memory"), pids: g.Has("pids")}
+	c := &Cgroup{dir: filepath.Join(g.base, groupPrefix+name), limits: limits, memory: g.Has("memory"), pids: g.Has("pids")}
 	if err := os.Mkdir(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make control group: %w", err)
 	}

@@ -13,10 +13,11 @@ import (
 )
 
 // A Cgroup is the control group of one sandbox. Where there are no control
-// groups it has no effect, and its readings fail with [errors.ErrUnsupported].
+// groups its readings and Kill fail with [errors.ErrUnsupported].
 // It is safe for concurrent use.
 type Cgroup struct {
 	dir          string
+	limits       Limits
 	memory, pids bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -109,6 +110,9 @@ func enter(args, marked []string) error {
 		}
 	}
 	unix.Umask(0o077)
+	// A file that reaches its limit is then an error of the write, not the end of
+	// the process. What is ignored stays so through exec.
+	signal.Ignore(unix.SIGXFSZ)
 	for _, l := range s.Rlimits {
 		// syscall's and not unix's: it also keeps exec from restoring the limit
 		// of open files that the Go runtime found.

@@ -132,13 +132,16 @@ func existing(rules []rule) []rule {
 // session of its own and bound to die with the thread that starts it. Its files
 // may still be set; its Env is meant for the helper and may not be changed.
 //
+// Where the profile's group cannot limit memory, a limit of the process's private
+// memory is set in its place.
+//
 // What starts it may also take Path, Args, Env, Dir and SysProcAttr out of it
 // and do without package exec.
 func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	s := setup{
 		Path:     h.deno,
 		Args:     append([]string{"deno"}, p.Args...),
-		Rlimits:  p.Rlimits.list(),
+		Rlimits:  p.rlimits(),
 		Landlock: h.landlock,
 		Seccomp:  h.seccomp,
 		Network:  p.Network,

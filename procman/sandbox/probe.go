@@ -48,6 +48,9 @@ func probe(h *Host) Report {
 		l := Layer{Name: name, InForce: h.cgroups.Has(name), Detail: "control group limits"}
 		if !l.InForce {
 			l.Detail = h.cgroups.Missing()
+			if name == "memory" {
+				l.Detail += "; a limit of each process's private memory stands in"
+			}
 			l.Mend = "run the daemon as a systemd service with Delegate=yes, on a system with version 2 control groups"
 		}
 		r = append(r, l)

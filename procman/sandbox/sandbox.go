@@ -43,22 +43,30 @@ type Profile struct {
 // Rlimits are limits on the process itself. 0 is the default.
 type Rlimits struct {
 	OpenFiles     uint64 // descriptors; default 1024
-	FileSizeBytes uint64 // of any one file that is written; default unlimited
-	DataBytes     uint64 // private writable memory, a stand-in where control groups cannot limit memory; default unlimited
+	FileSizeBytes uint64 // of any one file that is written (EFBIG); default unlimited
 }
 
 const defaultOpenFiles = 1024
 
-// list returns the limits as the helper sets them. A core limit of 1 and not 0:
-// it is too small for a file, and the one value under which the kernel does not
-// start a core handler either.
-func (r Rlimits) list() []rlimit {
-	all := []rlimit{{unix.RLIMIT_CORE, 1}, {unix.RLIMIT_NOFILE, cmp.Or(r.OpenFiles, defaultOpenFiles)}}
-	if r.FileSizeBytes != 0 {
-		all = append(all, rlimit{unix.RLIMIT_FSIZE, r.FileSizeBytes})
+// denoDataBytes is the private writable address space that Deno 2 has before it
+// runs anything, most of it the range that V8 reserves for code (557 MB on amd64).
+const denoDataBytes = 576 << 20
+
+// rlimits returns the limits as the helper sets them.
+//
+// A core limit of 1 and not 0: it is too small for a file, and the one value
+// under which the kernel does not start a core handler either. No limit of
+// processes: it counts all of the user's, so one function would use up its
+// neighbours' share.
+func (p *Profile) rlimits() []rlimit {
+	all := []rlimit{{unix.RLIMIT_CORE, 1}, {unix.RLIMIT_NOFILE, cmp.Or(p.Rlimits.OpenFiles, defaultOpenFiles)}}
+	if size := p.Rlimits.FileSizeBytes; size != 0 {
+		all = append(all, rlimit{unix.RLIMIT_FSIZE, size})
 	}
-	if r.DataBytes != 0 {
-		all = append(all, rlimit{unix.RLIMIT_DATA, r.DataBytes})
+	// Where the group cannot limit memory, the process's private memory stands
+	// in: all but the page cache. V8 takes it for the end of memory and dies of it.
+	if c := p.Cgroup; c != nil && !c.memory && c.limits.MemoryMaxBytes > 0 {
+		all = append(all, rlimit{unix.RLIMIT_DATA, denoDataBytes + uint64(c.limits.MemoryMaxBytes)})
 	}
 	return all
 }
