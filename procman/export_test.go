@@ -18,3 +18,29 @@ func ParseControl(line []byte) (verb, rest string, ok bool) {
 	c, ok := parseControl(line)
 	return c.verb, string(c.rest), ok
 }
+
+// What a test needs to be a launcher.
+type (
+	Launcher = launcher
+	Launch   = launch
+	Process  = process
+	Exit     = exit
+)
+
+// NewWithLauncher returns a Pool whose processes are not real.
+func NewWithLauncher(c Config, l Launcher) *Pool {
+	c.DenoPath, c.RuntimeDir, c.HomeDir, c.CacheDir = "/deno", "/run", "/home", "/cache"
+	if err := c.complete(); err != nil {
+		panic(err)
+	}
+	return newPool(c, l)
+}
+
+// Spec returns the release to start.
+func (l launch) Spec() Spec { return l.spec }
+
+// NewExit returns how a process ended.
+func NewExit(code int, output ...string) Exit { return Exit{code: code, output: output} }
+
+// NewDialError returns the error of a process that does not listen.
+func NewDialError(err error) error { return &dialError{err} }

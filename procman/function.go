@@ -214,7 +214,7 @@ func (fn *function) settleIn(d time.Duration) {
 // becameReady hands over to a process of the current release.
 func (fn *function) becameReady(in *instance) {
 	if in.generation == fn.generation {
-		fn.failure, fn.warm = nil, false
+		fn.failure, fn.retryAt, fn.warm = nil, time.Time{}, false
 		for _, old := range slices.Clone(fn.instances) {
 			if old.generation < fn.generation {
 				old.drain()

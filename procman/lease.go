@@ -39,9 +39,10 @@ func (l *Lease) Release() {
 // of the URL are not used to connect. The lease must be kept until the body of
 // the response has been read and closed.
 //
-// When the process dies before it has begun to answer, the request is sent once
-// more, to another process, if that cannot do anything twice: it never reached the
-// first one, or its method is idempotent and nothing of its body is gone.
+// When the process dies before it has begun to answer, the request is sent to
+// another process if that cannot do anything twice: as often as it takes when it
+// did not reach the process, and once when it did, provided that its method is
+// idempotent and nothing of its body is gone.
 //
 // A request that is given up because its context ended makes the pool look
 // whether the process is stuck. See instance.suspect.
@@ -49,10 +50,18 @@ func (l *Lease) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	body := holdBody(r)
 	response, err := l.send(r, body)
-	if err != nil && l.mayRetry(r, body, err) {
-		if err = l.move(r.Context()); err == nil {
-			response, err = l.send(r, body)
+	for moves, resends := 0, 0; err != nil && moves < maxMoves; moves++ {
+		loss := l.lossOf(r, body, err)
+		if loss == delivered {
+			resends++
 		}
+		if loss == final || resends > maxResends {
+			break
+		}
+		if err = l.move(r.Context()); err != nil {
+			break
+		}
+		response, err = l.send(r, body)
 	}
 	if err == nil {
 		l.in.answered.Store(true)
@@ -62,6 +71,11 @@ func (l *Lease) RoundTrip(r *http.Request) (*http.Response, error) {
 	body.release()
 	return response, err
 }
+
+const (
+	maxMoves   = 5 // a function whose processes die faster than they can be reached is not to be waited for
+	maxResends = 1 // a request that kills every process must not kill many
+)
 
 func (l *Lease) send(r *http.Request, body *heldBody) (*http.Response, error) {
 	if body == nil {
@@ -76,29 +90,36 @@ func (l *Lease) send(r *http.Request, body *heldBody) (*http.Response, error) {
 // died may take to arrive.
 const deathWait = 500 * time.Millisecond
 
-// mayRetry reports whether err means that the process is dead, and the request
-// can be sent to another one.
-func (l *Lease) mayRetry(r *http.Request, body *heldBody, err error) bool {
+// A loss says what an error means for the request.
+type loss int
+
+const (
+	final     loss = iota // it cannot be sent again
+	unsent                // it never reached the process, which is dead
+	delivered             // the process died with it, and it may be sent again
+)
+
+func (l *Lease) lossOf(r *http.Request, body *heldBody, err error) loss {
 	if r.Context().Err() != nil || body.wasRead() {
-		return false
+		return final
 	}
 	if _, ok := errors.AsType[*dialError](err); ok {
 		l.in.condemn(ReasonCrashed, "the process no longer takes connections")
-		return true
+		return unsent
 	}
 	if !isIdempotent(r.Method) {
-		return false
+		return final
 	}
 	timer := time.NewTimer(deathWait)
 	defer timer.Stop()
 	select {
 	case <-l.in.process.Exited():
 		l.in.condemn(ReasonCrashed, "")
-		return true
+		return delivered
 	case <-timer.C:
 	case <-r.Context().Done():
 	}
-	return false
+	return final
 }
 
 func isIdempotent(method string) bool {
