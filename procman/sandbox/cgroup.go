@@ -20,6 +20,7 @@ import (
 const (
 	supervisorName = "supervisor"
 	groupPrefix    = "fn-"
+	basePrefix     = "denofn-" // and the daemon's process ID, below the root of the hierarchy
 )
 
 // wanted are the controllers that limits need.
@@ -74,7 +75,8 @@ func (g *Cgroups) open() error {
 	// Only the root of the whole hierarchy has no cgroup.events. It is the
 	// machine's, not ours: a group is made below it.
 	if _, err := os.Stat(filepath.Join(own, "cgroup.events")); errors.Is(err, fs.ErrNotExist) {
-		base := filepath.Join(own, "denofn-"+strconv.Itoa(os.Getpid()))
+		sweepBases(own)
+		base := filepath.Join(own, basePrefix+strconv.Itoa(os.Getpid()))
 		if err := os.Mkdir(base, 0o755); err != nil {
 			return fmt.Errorf("make control group: %w", err)
 		}
@@ -157,19 +159,32 @@ func (g *Cgroups) use(base string) error {
 		}
 		g.controllers = append(g.controllers, name)
 	}
-	g.sweep()
+	removeGroups(base)
 	if len(missing) > 0 {
 		return fmt.Errorf("controllers not delegated: %s", strings.Join(missing, ", "))
 	}
 	return nil
 }
 
-// sweep removes the empty groups of an earlier daemon. The kernel keeps those
-// that still have processes.
-func (g *Cgroups) sweep() {
-	left, _ := filepath.Glob(filepath.Join(g.base, groupPrefix+"*"))
+// removeGroups removes the empty groups of an earlier daemon. The kernel keeps
+// those that still have processes.
+func removeGroups(base string) {
+	left, _ := filepath.Glob(filepath.Join(base, groupPrefix+"*"))
 	for _, dir := range left {
 		_ = unix.Rmdir(dir)
+	}
+}
+
+// sweepBases removes what daemons that were killed left below the root.
+func sweepBases(root string) {
+	left, _ := filepath.Glob(filepath.Join(root, basePrefix+"*"))
+	for _, base := range left {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(base), basePrefix))
+		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
+		removeGroups(base)
+		_ = unix.Rmdir(base)
 	}
 }
 

@@ -24,6 +24,7 @@ type world struct {
 	Code      string         `json:"code"`   // the function's own main module
 	Key       string         `json:"key"`    // of the daemon
 	Socket    string         `json:"socket"` // of the neighbour
+	Program   string         `json:"program"` // executable, but in no format
 	Tmp       string         `json:"tmp"`
 	Unique    string         `json:"unique"` // abstract socket that listens; a name that is not taken
 	Parent    int            `json:"parent"` // the daemon
@@ -44,6 +45,7 @@ func newWorld(t *testing.T, b box, network bool) world {
 		Code:      filepath.Join(b.code, "main.js"),
 		Key:       filepath.Join(dir, "ssh_host_ed25519_key"),
 		Socket:    filepath.Join(dir, "http.sock"),
+		Program:   filepath.Join(dir, "program"),
 		Tmp:       filepath.Join(dir, "escaped"),
 		Unique:    "denofn-test-" + strconv.Itoa(os.Getpid()) + "-" + filepath.Base(dir),
 		Parent:    os.Getpid(),
@@ -57,8 +59,11 @@ func newWorld(t *testing.T, b box, network bool) world {
 	}
 	b.mkdir(t, w.Homes)
 	b.mkdir(t, w.Neighbour)
-	for _, path := range []string{w.Key, filepath.Join(w.Neighbour, "secret"), filepath.Join(w.Neighbour, "spare"), filepath.Join(w.Neighbour, "spare2")} {
+	for _, path := range []string{w.Key, w.Program, filepath.Join(w.Neighbour, "secret"), filepath.Join(w.Neighbour, "spare"), filepath.Join(w.Neighbour, "spare2")} {
 		b.write(t, path, "secret")
+	}
+	if err := os.Chmod(w.Program, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	for _, address := range []string{"@" + w.Unique, w.Socket} {
 		listener, err := net.Listen("unix", address)
