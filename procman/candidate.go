@@ -24,7 +24,7 @@ func (p *Pool) Start(ctx context.Context, spec Spec) (*Candidate, error) {
 		p.mu.Unlock()
 		return nil, ErrShuttingDown
 	}
-	in := p.newInstance(spec, p.config.limitsOf(spec.Release.Settings))
+	in := p.newInstance(spec, p.config.limitsOf(spec.Release.Settings), newFlood(p.config.LogRate))
 	in.begin()
 	p.mu.Unlock()
 

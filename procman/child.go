@@ -22,9 +22,8 @@ type child struct {
 	process *os.Process
 	pidfd   *os.File
 	places  places
-	release LogRecord // what every record of it has in common
-	sink    LogSink
-	errors  tail
+	writer  writer
+	errors  tail // of standard error; belongs to its reader
 
 	readyOnce sync.Once
 	ready     chan struct{}
@@ -73,18 +72,25 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 		Transport: newTransport(p.socket),
 		process:   process,
 		places:    p,
-		release:   LogRecord{Function: release.Function, Release: release.ID},
-		sink:      f.config.Output,
-		ready:     make(chan struct{}),
-		exited:    make(chan struct{}),
+		writer: writer{
+			base:   LogRecord{Function: release.Function, Release: release.ID},
+			flood:  l.flood,
+			outlet: f.outlet,
+		},
+		ready:  make(chan struct{}),
+		exited: make(chan struct{}),
 	}
 	if pidfd >= 0 {
 		unix.SetNonblock(pidfd, true)
 		c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
 	}
 	var readers sync.WaitGroup
-	readers.Go(func() { readLines(stdout, c.stdoutLine) })
-	readers.Go(func() { readLines(stderr, c.stderrLine) })
+	readers.Go(func() {
+		(&framer{stream: streamStdout, emit: c.writer.write, control: c.control}).read(stdout)
+	})
+	readers.Go(func() {
+		(&framer{stream: streamStderr, emit: c.writer.write, control: ignore, line: c.errors.add}).read(stderr)
+	})
 	go c.watch(&readers, stdout, stderr)
 	return c, nil
 }
@@ -108,10 +114,12 @@ func (c *child) watch(readers *sync.WaitGroup, stdout, stderr *os.File) {
 			x.signal = status.Signal().String()
 		}
 	}
-	deadline := time.Now().Add(readGrace)
-	stdout.SetReadDeadline(deadline)
-	stderr.SetReadDeadline(deadline)
+	giveUp := time.AfterFunc(readGrace, func() {
+		stdout.Close()
+		stderr.Close()
+	})
 	readers.Wait()
+	giveUp.Stop()
 	stdout.Close()
 	stderr.Close()
 	if c.pidfd != nil {
@@ -119,7 +127,8 @@ func (c *child) watch(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	}
 	c.CloseIdleConnections()
 	os.RemoveAll(c.places.runDir)
-	x.output = c.errors.get()
+	c.writer.close()
+	x.output = c.errors.lines
 	x.failure = c.failure
 	c.exit = x
 	close(c.exited)
@@ -155,31 +164,17 @@ func hasExited(idType, id, options int) bool {
 	return info.Signo == int32(unix.SIGCHLD)
 }
 
-func (c *child) stdoutLine(line []byte) {
-	ctl, ok := parseControl(line)
-	switch {
-	case !ok:
-		c.log("stdout", PriorityInfo, line)
-	case ctl.verb == "ready":
+// control hears what the runtime has to say. It speaks on standard output.
+func (c *child) control(ctl control) {
+	switch ctl.verb {
+	case "ready":
 		c.readyOnce.Do(func() { close(c.ready) })
-	case ctl.verb == "failed":
+	case "failed":
 		c.failure = parseUnusable(ctl.rest)
 	}
 }
 
-func (c *child) stderrLine(line []byte) {
-	if _, ok := parseControl(line); ok {
-		return
-	}
-	c.errors.add(printable(line))
-	c.log("stderr", PriorityWarning, line)
-}
-
-func (c *child) log(stream string, priority int, line []byte) {
-	record := c.release
-	record.Stream, record.Priority, record.Time, record.Text = stream, priority, time.Now(), printable(line)
-	c.sink.Write(record)
-}
+func ignore(control) {}
 
 // PID implements process.
 func (c *child) PID() int { return c.process.Pid }

@@ -59,6 +59,10 @@ type Config struct {
 	// for. Default: the number of CPUs.
 	Warmups int
 
+	// LogRate is how many entries a second a function may write for long. What is
+	// above is dropped and counted. Default 500.
+	LogRate int
+
 	// AllowPrivateNet lets functions that may use the network reach loopback,
 	// private and link-local addresses too.
 	AllowPrivateNet bool
@@ -79,6 +83,7 @@ const (
 	defaultMaxQueue     = 1000
 	defaultQueueTimeout = 30 * time.Second
 	defaultConcurrency  = 1000
+	defaultLogRate      = 500
 )
 
 func (c *Config) complete() error {
@@ -91,6 +96,7 @@ func (c *Config) complete() error {
 	setDefault(&c.MaxQueue, defaultMaxQueue)
 	setDefault(&c.QueueTimeout, defaultQueueTimeout)
 	setDefault(&c.Concurrency, defaultConcurrency)
+	setDefault(&c.LogRate, defaultLogRate)
 	setDefault(&c.Warmups, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -107,7 +113,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
 	}
 	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 ||
-		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 {
+		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 || c.LogRate < 0 {
 		return errors.New("negative limit")
 	}
 	return nil

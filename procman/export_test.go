@@ -1,6 +1,10 @@
 package procman
 
-import "github.com/denofn/denofn"
+import (
+	"time"
+
+	"github.com/denofn/denofn"
+)
 
 // Arguments returns the command line of process number n of the release.
 func (c Config) Arguments(spec Spec, n int) []string {
@@ -44,3 +48,45 @@ func NewExit(code int, output ...string) Exit { return Exit{code: code, output: 
 
 // NewDialError returns the error of a process that does not listen.
 func NewDialError(err error) error { return &dialError{err} }
+
+// An Entry is what a framer makes of lines.
+type Entry struct {
+	Priority      int
+	Request, Text string
+}
+
+// Frame reads a stream to its end.
+func Frame(stream string, r pipe, emit func(Entry), verb func(string)) {
+	f := framer{
+		stream:  stream,
+		emit:    func(e entry) { emit(Entry{e.priority, e.request, e.text}) },
+		control: func(c control) { verb(c.verb) },
+	}
+	f.read(r)
+}
+
+// MaxEntryBytes is maxEntryBytes.
+const MaxEntryBytes = maxEntryBytes
+
+// An Outlet is an outlet with a process that writes to it.
+type Outlet struct {
+	outlet *outlet
+	writer writer
+}
+
+// NewOutlet returns an Outlet whose process may write so many entries a second.
+func NewOutlet(sink LogSink, rate int) *Outlet {
+	o := newOutlet(sink)
+	return &Outlet{o, writer{flood: newFlood(rate), outlet: o}}
+}
+
+// Write writes an entry.
+func (o *Outlet) Write(text string) {
+	o.writer.write(entry{stream: streamStdout, time: time.Now(), text: text})
+}
+
+// Close closes the writer and the outlet.
+func (o *Outlet) Close() {
+	o.writer.close()
+	o.outlet.close()
+}

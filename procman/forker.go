@@ -15,6 +15,7 @@ import (
 // so the signal comes exactly when the daemon dies, however it does.
 type forker struct {
 	config *Config
+	outlet *outlet
 	forks  chan fork
 	done   chan struct{}
 }
@@ -32,7 +33,7 @@ type forked struct {
 }
 
 func newForker(c *Config) *forker {
-	f := &forker{config: c, forks: make(chan fork), done: make(chan struct{})}
+	f := &forker{config: c, outlet: newOutlet(c.Output), forks: make(chan fork), done: make(chan struct{})}
 	go f.run()
 	return f
 }
@@ -50,6 +51,7 @@ func (f *forker) run() {
 func (f *forker) Close() {
 	close(f.forks)
 	<-f.done
+	f.outlet.close()
 }
 
 // start runs a program in a process group of its own that dies with the daemon.

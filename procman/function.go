@@ -23,6 +23,7 @@ type function struct {
 	instances  []*instance // starting and ready ones, oldest first, of any generation
 	waiting    []*waiter   // in order of arrival
 	requests   uint64
+	flood      *flood // of all its processes
 
 	failure    *StartError // of the process that failed last; nil once one is ready
 	failures   int         // in a row
@@ -91,7 +92,7 @@ func (fn *function) adopt(in *instance) {
 
 // start begins to start a process of the current release.
 func (fn *function) start() *instance {
-	in := fn.pool.newInstance(fn.spec, fn.limits)
+	in := fn.pool.newInstance(fn.spec, fn.limits, fn.flood)
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)
 	in.begin()

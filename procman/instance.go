@@ -15,6 +15,7 @@ type instance struct {
 	limits limits
 	number int
 	logger *slog.Logger
+	flood  *flood
 	quit   chan struct{} // closed: terminate the process
 	abort  chan struct{} // closed: kill it
 	up     chan struct{} // closed once it is ready
@@ -38,7 +39,7 @@ type instance struct {
 	failure    *StartError
 }
 
-func (p *Pool) newInstance(spec Spec, l limits) *instance {
+func (p *Pool) newInstance(spec Spec, l limits, f *flood) *instance {
 	p.launched++
 	return &instance{
 		pool:   p,
@@ -46,6 +47,7 @@ func (p *Pool) newInstance(spec Spec, l limits) *instance {
 		limits: l,
 		number: p.launched,
 		logger: p.logger.With("function", spec.Release.Function, "release", spec.Release.ID),
+		flood:  f,
 		quit:   make(chan struct{}),
 		abort:  make(chan struct{}),
 		up:     make(chan struct{}),
@@ -65,7 +67,7 @@ func (in *instance) begin() {
 func (in *instance) supervise() {
 	began := time.Now()
 	config := &in.pool.config
-	process, err := in.pool.launcher.Launch(launch{spec: in.spec, number: in.number})
+	process, err := in.pool.launcher.Launch(launch{spec: in.spec, number: in.number, flood: in.flood})
 	if err != nil {
 		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))
 		return

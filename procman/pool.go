@@ -103,7 +103,7 @@ func (p *Pool) set(change Change) {
 	release := change.Spec.Release
 	fn := p.functions[release.Function]
 	if fn == nil {
-		fn = &function{pool: p, name: release.Function}
+		fn = &function{pool: p, name: release.Function, flood: newFlood(p.config.LogRate)}
 		p.functions[release.Function] = fn
 	}
 	var candidate *instance

@@ -186,6 +186,12 @@ func (r *recorder) has(stream, text string) bool {
 	return slices.ContainsFunc(r.records, func(l procman.LogRecord) bool { return l.Stream == stream && l.Text == text })
 }
 
+func (r *recorder) first() procman.LogRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.records[0]
+}
+
 func (r *recorder) count(text string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -423,10 +429,10 @@ func TestOutput(t *testing.T) {
 		serve(() => { Deno.stdout.writeSync(new TextEncoder().encode("half a line")); Deno.exit(0); });`, nil))
 	b.fetch("talker", "/")
 	for _, want := range [][2]string{{"stdout", "to stdout"}, {"stderr", "to stderr"}, {"stdout", "a\uFFFDb"},
-		{"stdout", strings.Repeat("x", 16<<10)}, {"stdout", strings.Repeat("x", 40000-2*(16<<10))}, {"stdout", "half a line"}} {
+		{"stdout", strings.Repeat("x", 32<<10)}, {"stdout", strings.Repeat("x", 40000-(32<<10))}, {"stdout", "half a line"}} {
 		b.until(want[1][:min(20, len(want[1]))], func() bool { return b.output.has(want[0], want[1]) })
 	}
-	if r := b.output.records[0]; r.Function != "talker" || r.Release != "r1" || r.Time.IsZero() {
+	if r := b.output.first(); r.Function != "talker" || r.Release != "r1" || r.Time.IsZero() {
 		t.Errorf("record %+v", r)
 	}
 }

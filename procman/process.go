@@ -18,6 +18,7 @@ type launcher interface {
 type launch struct {
 	spec   Spec
 	number int // unique in the pool
+	flood  *flood
 }
 
 // A process is a Deno that has been started. Its methods may be called at any
