@@ -1,11 +1,13 @@
 package procman
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +24,9 @@ type child struct {
 	process *os.Process
 	pidfd   *os.File
 	places  places
+	cell    *cell
+	limits  limits
+	fills   bool // writes the code cache
 	writer  writer
 	errors  tail // of standard error; belongs to its reader
 
@@ -31,17 +36,32 @@ type child struct {
 	exit      exit // written before exited is closed
 	failure   *unusable
 
+	overQuota atomic.Bool
+
 	mu     sync.Mutex
 	reaped bool // guarded by mu: the number may belong to another process
 }
 
 // startChild starts Deno and the goroutines that watch it. They end when it does.
-func (f *forker) startChild(l launch, p places) (*child, error) {
+func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	release := l.spec.Release
-	env, err := f.config.environment(release, p)
+	fills := !isFilled(p.cache)
+	cell, err := f.newCell(l, p, fills)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			cell.remove()
+		}
+	}()
+	command, err := f.host.Command(cell.profile)
+	if err != nil {
+		return nil, err
+	}
+	pidfd := -1
+	command.SysProcAttr.PidFD = &pidfd
+
 	stdin, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, fmt.Errorf("open null device: %w", err)
@@ -58,11 +78,7 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 		return nil, fmt.Errorf("create pipe: %w", err)
 	}
 	defer stderrWriter.Close()
-
-	pidfd := -1
-	args := append([]string{"deno"}, f.config.arguments(release, p)...)
-	process, err := f.start(f.config.DenoPath, args, env, p.home,
-		[]*os.File{stdin, stdoutWriter, stderrWriter}, &pidfd)
+	process, err := f.start(command, stdin, stdoutWriter, stderrWriter)
 	if err != nil {
 		stdout.Close()
 		stderr.Close()
@@ -72,6 +88,9 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 		Transport: newTransport(p.socket),
 		process:   process,
 		places:    p,
+		cell:      cell,
+		limits:    l.limits,
+		fills:     fills,
 		writer: writer{
 			base:   LogRecord{Function: release.Function, Release: release.ID},
 			flood:  l.flood,
@@ -91,17 +110,30 @@ func (f *forker) startChild(l launch, p places) (*child, error) {
 	readers.Go(func() {
 		(&framer{stream: streamStderr, emit: c.writer.write, control: ignore, line: c.errors.add}).read(stderr)
 	})
-	go c.watch(&readers, stdout, stderr)
+	ctx, ended := context.WithCancel(context.Background())
+	var quota sync.WaitGroup
+	quota.Go(func() {
+		if cell.watch(ctx, process.Pid) {
+			c.overQuota.Store(true)
+			c.Kill()
+		}
+	})
+	go func() {
+		c.waitExit()
+		ended()
+		quota.Wait()
+		c.reap(&readers, stdout, stderr)
+	}()
 	return c, nil
 }
 
-// watch waits for the end of the process, ends what it may have left, and reaps it.
+// reap ends what the process may have left, and collects all that is to be known
+// of it.
 //
 // The process is left unreaped until its group has been killed. As long as it is a
 // zombie its number cannot be given to another process, so the signal cannot hit
 // a stranger.
-func (c *child) watch(readers *sync.WaitGroup, stdout, stderr *os.File) {
-	c.waitExit()
+func (c *child) reap(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	c.Kill()
 	c.mu.Lock()
 	c.reaped = true
@@ -130,6 +162,16 @@ func (c *child) watch(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	c.writer.close()
 	x.output = c.errors.lines
 	x.failure = c.failure
+	switch {
+	case c.overQuota.Load():
+		x.limit = fmt.Sprintf("disk limit %s", c.limits.disk)
+	case c.cell.outOfMemory(x):
+		x.limit = fmt.Sprintf("memory limit %s", c.limits.memory)
+	}
+	c.cell.remove()
+	if c.fills && isClosed(c.ready) {
+		markFilled(c.places.cache)
+	}
 	c.exit = x
 	close(c.exited)
 }
@@ -175,6 +217,15 @@ func (c *child) control(ctl control) {
 }
 
 func ignore(control) {}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
 
 // PID implements process.
 func (c *child) PID() int { return c.process.Pid }

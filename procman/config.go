@@ -25,7 +25,7 @@ type Config struct {
 	// HomeDir holds a folder for each function: its working directory and HOME, with
 	// data (kept) and tmp (scratch) in it.
 	HomeDir string
-	// CacheDir holds a DENO_DIR for each function.
+	// CacheDir holds a DENO_DIR for each release.
 	CacheDir string
 
 	// IdleTimeout is how long a process outlives its last request, unless the
@@ -59,6 +59,17 @@ type Config struct {
 	// for. Default: the number of CPUs.
 	Warmups int
 
+	// Memory, CPU, Tasks and Disk are what one process may use, unless the function
+	// says otherwise. Defaults: 256M, no limit of CPU, 64 threads, and 1G for all
+	// that a function keeps in its own folders, for which it cannot ask itself.
+	Memory denofn.Bytes
+	CPU    denofn.Percent
+	Tasks  int
+	Disk   denofn.Bytes
+	// RequireSandbox makes New fail where the machine does not offer every layer of
+	// package sandbox. Without it, functions run with what there is.
+	RequireSandbox bool
+
 	// LogRate is how many entries a second a function may write for long. What is
 	// above is dropped and counted. Default 500.
 	LogRate int
@@ -84,6 +95,9 @@ const (
 	defaultQueueTimeout = 30 * time.Second
 	defaultConcurrency  = 1000
 	defaultLogRate      = 500
+	defaultMemory       = 256 << 20
+	defaultTasks        = 64
+	defaultDisk         = 1 << 30
 )
 
 func (c *Config) complete() error {
@@ -97,6 +111,9 @@ func (c *Config) complete() error {
 	setDefault(&c.QueueTimeout, defaultQueueTimeout)
 	setDefault(&c.Concurrency, defaultConcurrency)
 	setDefault(&c.LogRate, defaultLogRate)
+	setDefault(&c.Memory, defaultMemory)
+	setDefault(&c.Tasks, defaultTasks)
+	setDefault(&c.Disk, defaultDisk)
 	setDefault(&c.Warmups, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -113,7 +130,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
 	}
 	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 ||
-		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 || c.LogRate < 0 {
+		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 || c.LogRate < 0 ||
+		c.Memory < 0 || c.CPU < 0 || c.Tasks < 0 || c.Disk < 0 {
 		return errors.New("negative limit")
 	}
 	return nil
@@ -149,6 +167,10 @@ type limits struct {
 	concurrency  int // requests that one process takes
 	minInstances int
 	maxInstances int // at least 1
+	memory       denofn.Bytes
+	cpu          denofn.Percent // 0: no limit
+	tasks        int
+	disk         denofn.Bytes
 }
 
 func (c *Config) limitsOf(s denofn.Settings) limits {
@@ -158,6 +180,10 @@ func (c *Config) limitsOf(s denofn.Settings) limits {
 		concurrency:  cmp.Or(s.Concurrency, c.Concurrency),
 		minInstances: s.Instances.Min,
 		maxInstances: max(1, s.Instances.Min, s.Instances.Max),
+		memory:       cmp.Or(s.Memory, c.Memory),
+		cpu:          cmp.Or(s.CPU, c.CPU),
+		tasks:        cmp.Or(s.Tasks, c.Tasks),
+		disk:         c.Disk,
 	}
 }
 

@@ -1,10 +1,11 @@
 package procman
 
 import (
+	"crypto/rand"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/denofn/denofn"
@@ -21,29 +22,40 @@ const (
 const maxSocketPath = 107
 
 func longestSocketPath(runtimeDir string) int {
-	return len(runtimeDir) + len("/") + denofn.MaxNameLength + len("-9999999/"+socketName)
+	return len(runtimeDir) + len("/") + denofn.MaxNameLength + len("-") + suffixLength + len("/"+socketName)
 }
 
 // places are the paths that one process has to do with.
 type places struct {
-	main   string // the module
+	id     string // NAME-N, the name of the process on this machine
+	dir    string // of the release
 	home   string // working directory and HOME
 	cache  string // DENO_DIR
 	runDir string // the folder of the socket
 	socket string
 }
 
-func (c *Config) placesOf(l launch) places {
-	name := string(l.spec.Release.Function)
+func (c *Config) placesOf(spec Spec, suffix string) places {
+	name := string(spec.Release.Function)
 	p := places{
-		main:   filepath.Join(l.spec.Dir, mainModule),
-		home:   filepath.Join(c.HomeDir, name),
-		cache:  filepath.Join(c.CacheDir, name),
-		runDir: filepath.Join(c.RuntimeDir, name+"-"+strconv.Itoa(l.number)),
+		id:    name + "-" + suffix,
+		dir:   spec.Dir,
+		home:  filepath.Join(c.HomeDir, name),
+		cache: filepath.Join(c.CacheDir, name, string(spec.Release.ID)),
 	}
+	p.runDir = filepath.Join(c.RuntimeDir, p.id)
 	p.socket = filepath.Join(p.runDir, socketName)
 	return p
 }
+
+// newSuffix returns what tells processes of one function apart. It is random,
+// because a function that has left Deno's permissions behind can connect to any
+// socket whose path it knows: no rule of older kernels is against it.
+func newSuffix() string {
+	return strings.ToLower(rand.Text())[:suffixLength]
+}
+
+const suffixLength = 7
 
 // fixedFlags go before the permissions of every process. None of them costs
 // anything, and each closes a door: no question is asked on a terminal that is
@@ -53,9 +65,16 @@ var fixedFlags = []string{
 }
 
 // arguments returns the arguments of Deno for a process of the release.
-func (c *Config) arguments(r *denofn.Release, p places) []string {
-	args := slices.Concat([]string{"run"}, fixedFlags, c.permissions(r, p).Flags())
-	return append(args, p.main, p.socket)
+func (c *Config) arguments(r *denofn.Release, l limits, p places) []string {
+	args := slices.Concat([]string{"run"}, fixedFlags, []string{heapFlag(l.memory)}, c.permissions(r, p).Flags())
+	return append(args, filepath.Join(p.dir, mainModule), p.socket)
+}
+
+// heapFlag tells V8 how much memory there is. It would look at the machine's, see
+// no reason to collect garbage, and be killed at the limit. A quarter is left for
+// what is not on its heap.
+func heapFlag(memory denofn.Bytes) string {
+	return fmt.Sprintf("--v8-flags=--max-old-space-size=%d", max(16, int64(memory)/4*3>>20))
 }
 
 // permissions returns what the release asks for, with the paths of this machine,
@@ -98,22 +117,28 @@ func inHome(a denofn.Access, home string) denofn.Access {
 // daemon's own gets into it. A value of the release that would change the program
 // that runs functions, instead of the function, is an error.
 func (c *Config) environment(r *denofn.Release, p places) ([]string, error) {
-	var env []string
-	for _, name := range r.Settings.EnvNames() {
+	values := maps.Clone(r.Settings.Env)
+	if values == nil {
+		values = make(map[string]string)
+	}
+	for name := range values {
 		if steersDeno(name) {
 			return nil, fmt.Errorf("environment value %s may not be set by a function", name)
 		}
-		env = append(env, name+"="+r.Settings.Env[name])
 	}
-	// The last of two values wins.
-	return append(env,
-		"HOME="+p.home,
-		"TMPDIR="+filepath.Join(p.home, tmpDir),
-		"PATH=/usr/bin:/bin",
-		"NO_COLOR=1",
-		"DENO_NO_UPDATE_CHECK=1",
-		"DENO_DIR="+p.cache,
-	), nil
+	maps.Copy(values, map[string]string{
+		"HOME":                 p.home,
+		"TMPDIR":               filepath.Join(p.home, tmpDir),
+		"PATH":                 "/usr/bin:/bin",
+		"NO_COLOR":             "1",
+		"DENO_NO_UPDATE_CHECK": "1",
+		"DENO_DIR":             p.cache,
+	})
+	env := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
+	}
+	return env, nil
 }
 
 // steersDeno reports whether the dynamic linker, the C library or Deno itself

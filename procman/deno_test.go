@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestArguments(t *testing.T) {
-	config := procman.Config{RuntimeDir: "/run/denofn", HomeDir: "/state/home", CacheDir: "/state/cache"}
+	config := procman.Config{RuntimeDir: "/run/denofn", HomeDir: "/state/home", CacheDir: "/state/cache", Memory: 256 << 20}
 	releases := []struct {
 		name   string
 		change func(*denofn.Release)
@@ -46,7 +46,7 @@ func TestArguments(t *testing.T) {
 		r := &denofn.Release{ID: "r1", Function: "hello"}
 		tt.change(r)
 		fmt.Fprintf(&text, "# %s\n", tt.name)
-		for _, arg := range config.Arguments(procman.Spec{Release: r, Dir: "/state/registry/releases/hello/r1"}, 7) {
+		for _, arg := range config.Arguments(procman.Spec{Release: r, Dir: "/state/registry/releases/hello/r1"}, "7") {
 			fmt.Fprintln(&text, withoutOwn(arg))
 		}
 	}

@@ -26,28 +26,26 @@ const (
 	ReasonNotStarted Reason = "not started" // the operating system could not run it
 	ReasonCrashed    Reason = "crashed"     // after it had been ready
 	ReasonStuck      Reason = "stuck"       // it was ready, and then answered nobody
+	ReasonLimit      Reason = "limit"       // killed for using more memory or disk than it may
 )
 
 // A StartError says why a function has no process. It is the fault of the
 // function, except with ReasonNotStarted.
 type StartError struct {
-	Function   denofn.FunctionName
-	Release    denofn.ReleaseID
-	Reason     Reason
-	ExitCode   int           // -1: it was killed, or never ran
-	Message    string        // what happened, one line
-	Hint       string        // what to do about it; may be empty
-	Output     []string      // the last lines of its standard error
-	RetryAfter time.Duration // a new start will not be tried sooner; 0: at once
+	Function   denofn.FunctionName `json:"function"`
+	Release    denofn.ReleaseID    `json:"release"`
+	Reason     Reason              `json:"reason"`
+	ExitCode   int                 `json:"exitCode"`             // -1: it was killed, or never ran
+	Message    string              `json:"message"`              // what happened, one line
+	Hint       string              `json:"hint,omitempty"`       // what to do about it; may be empty
+	Output     []string            `json:"output,omitempty"`     // the last lines of its standard error
+	WasReady   bool                `json:"wasReady,omitempty"`   // the process had been ready
+	Time       time.Time           `json:"time"`                 // when it ended
+	RetryAfter time.Duration       `json:"retryAfter,omitempty"` // a new start will not be tried sooner; 0: at once
 }
 
 func (e *StartError) Error() string {
 	return fmt.Sprintf("start %s@%s: %s: %s", e.Function, e.Release, e.Reason, e.Message)
-}
-
-// whileStarting reports whether the process never became ready.
-func (e *StartError) whileStarting() bool {
-	return e.Reason != ReasonCrashed && e.Reason != ReasonStuck
 }
 
 // retryAfter returns the error for a request that came during the backoff.

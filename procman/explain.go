@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // startError explains why the process of in is of no use, from what it said and
@@ -16,8 +18,14 @@ func (in *instance) startError(reason Reason, x exit, message string) *StartErro
 		ExitCode: x.code,
 		Message:  message,
 		Output:   x.output,
+		WasReady: reason == ReasonCrashed || reason == ReasonStuck,
 	}
 	switch {
+	case x.limit != "":
+		e.Reason, e.Message = ReasonLimit, fmt.Sprintf("%s was killed: %s", e.Function, x.limit)
+		e.Hint = "use less of it, or raise the limit in registry.json or the daemon's configuration"
+	case x.code == sandbox.ExitSetup && len(x.output) == 1 && strings.HasPrefix(x.output[0], sandboxSays):
+		e.Reason, e.Message = ReasonNotStarted, x.output[0]
 	case message != "":
 	case x.failure != nil:
 		e.Reason, e.Message, e.Hint = ReasonUnusable, x.failure.Message, x.failure.Hint
@@ -34,6 +42,9 @@ func (in *instance) startError(reason Reason, x exit, message string) *StartErro
 	}
 	return e
 }
+
+// sandboxSays begins what the sandbox writes instead of starting Deno.
+const sandboxSays = "denofn-sandbox: "
 
 // uncaught begins the line with which Deno reports what a module threw.
 const uncaught = "error: "

@@ -6,9 +6,9 @@ import (
 	"github.com/denofn/denofn"
 )
 
-// Arguments returns the command line of process number n of the release.
-func (c Config) Arguments(spec Spec, n int) []string {
-	return c.arguments(spec.Release, c.placesOf(launch{spec: spec, number: n}))
+// Arguments returns the command line of a process of the release.
+func (c Config) Arguments(spec Spec, suffix string) []string {
+	return c.arguments(spec.Release, c.limitsOf(spec.Release.Settings), c.placesOf(spec, suffix))
 }
 
 // PrivateNet is privateNet.

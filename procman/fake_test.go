@@ -120,6 +120,17 @@ func (p *fakeProcess) finish(code int) {
 
 func (d *fakeDeno) Close() {}
 
+// Forget implements procman.Launcher.
+func (d *fakeDeno) Forget(spec procman.Spec) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.live {
+		if p.function == spec.Release.Function && p.release == spec.Release.ID {
+			d.faults = append(d.faults, fmt.Sprintf("%s was forgotten while a process of it runs", spec.Release))
+		}
+	}
+}
+
 // processes returns those that have not been told to end.
 func (d *fakeDeno) processes(name denofn.FunctionName) []*fakeProcess {
 	d.mu.Lock()

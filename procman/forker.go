@@ -3,10 +3,12 @@ package procman
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
+
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // A forker starts Denos. All are forked by one goroutine that keeps its thread to
@@ -15,16 +17,16 @@ import (
 // so the signal comes exactly when the daemon dies, however it does.
 type forker struct {
 	config *Config
+	host   *sandbox.Host
 	outlet *outlet
 	forks  chan fork
 	done   chan struct{}
 }
 
 type fork struct {
-	name   string
-	args   []string
-	attr   *os.ProcAttr
-	result chan<- forked
+	command *exec.Cmd
+	files   []*os.File
+	result  chan<- forked
 }
 
 type forked struct {
@@ -32,8 +34,8 @@ type forked struct {
 	err     error
 }
 
-func newForker(c *Config) *forker {
-	f := &forker{config: c, outlet: newOutlet(c.Output), forks: make(chan fork), done: make(chan struct{})}
+func newForker(c *Config, host *sandbox.Host) *forker {
+	f := &forker{config: c, host: host, outlet: newOutlet(c.Output), forks: make(chan fork), done: make(chan struct{})}
 	go f.run()
 	return f
 }
@@ -42,7 +44,8 @@ func (f *forker) run() {
 	defer close(f.done)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	for fork := range f.forks {
-		process, err := os.StartProcess(fork.name, fork.args, fork.attr)
+		c := fork.command
+		process, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Dir: c.Dir, Env: c.Env, Files: fork.files, Sys: c.SysProcAttr})
 		fork.result <- forked{process, err}
 	}
 }
@@ -52,36 +55,29 @@ func (f *forker) Close() {
 	close(f.forks)
 	<-f.done
 	f.outlet.close()
+	if err := f.host.Close(); err != nil {
+		f.config.Logger.Warn("control group not removed", "error", err)
+	}
 }
 
-// start runs a program in a process group of its own that dies with the daemon.
-// pidfd receives a descriptor of the process.
-func (f *forker) start(name string, args, env []string, dir string, files []*os.File, pidfd *int) (*os.Process, error) {
+// start starts a command in the forker's thread.
+func (f *forker) start(command *exec.Cmd, files ...*os.File) (*os.Process, error) {
 	result := make(chan forked, 1)
-	f.forks <- fork{
-		name: name,
-		args: args,
-		attr: &os.ProcAttr{
-			Dir:   dir,
-			Env:   env,
-			Files: files,
-			Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd},
-		},
-		result: result,
-	}
+	f.forks <- fork{command, files, result}
 	r := <-result
 	return r.process, r.err
 }
 
 // Launch implements launcher.
 func (f *forker) Launch(l launch) (process, error) {
-	p := f.config.placesOf(l)
-	for _, dir := range []string{
-		filepath.Join(p.home, dataDir), filepath.Join(p.home, tmpDir), p.cache, p.runDir,
-	} {
+	p := f.config.placesOf(l.spec, newSuffix())
+	for _, dir := range []string{filepath.Join(p.home, dataDir), filepath.Join(p.home, tmpDir), p.cache} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create folder: %w", err)
 		}
+	}
+	if err := os.Mkdir(p.runDir, 0o700); err != nil {
+		return nil, fmt.Errorf("create folder: %w", err)
 	}
 	c, err := f.startChild(l, p)
 	if err != nil {
@@ -89,6 +85,15 @@ func (f *forker) Launch(l launch) (process, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Forget implements launcher.
+func (f *forker) Forget(spec Spec) {
+	dir := f.config.placesOf(spec, "").cache
+	if err := os.RemoveAll(dir); err != nil {
+		f.config.Logger.Warn("code cache not removed", "path", dir, "error", err)
+	}
+	os.Remove(filepath.Dir(dir)) // of a function that has no other
 }
 
 // removeLeftovers removes the socket folders of processes that are not ours. They

@@ -25,7 +25,8 @@ type function struct {
 	requests   uint64
 	flood      *flood // of all its processes
 
-	failure    *StartError // of the process that failed last; nil once one is ready
+	failure    *StartError // of the process of this release that failed last
+	broken     bool        // no process has been ready since
 	failures   int         // in a row
 	retryAt    time.Time   // no start before
 	retryTimer *time.Timer // settles at retryAt
@@ -48,7 +49,7 @@ type acquired struct {
 func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 	old := slices.Clone(fn.instances)
 	fn.spec, fn.limits = spec, l
-	fn.failure, fn.failures, fn.retryAt = nil, 0, time.Time{}
+	fn.failure, fn.broken, fn.failures, fn.retryAt = nil, false, 0, time.Time{}
 	fn.generation++
 	fn.warm = spec.Release.Settings.WarmupOnStart || l.minInstances > 0
 	wanted := len(old) > 0 || len(fn.waiting) > 0 || fn.warm
@@ -215,7 +216,7 @@ func (fn *function) settleIn(d time.Duration) {
 // becameReady hands over to a process of the current release.
 func (fn *function) becameReady(in *instance) {
 	if in.generation == fn.generation {
-		fn.failure, fn.retryAt, fn.warm = nil, time.Time{}, false
+		fn.broken, fn.retryAt, fn.warm = false, time.Time{}, false
 		for _, old := range slices.Clone(fn.instances) {
 			if old.generation < fn.generation {
 				old.drain()
@@ -254,8 +255,9 @@ func (fn *function) failed(in *instance, failure *StartError) {
 			failure.RetryAfter = min(maxBackoff, firstBackoff<<min(n, 16))
 			fn.retryAt = time.Now().Add(failure.RetryAfter)
 		}
-		fn.failure = failure
-		if failure.whileStarting() && len(fn.instances) == 0 {
+		failure.Time = time.Now()
+		fn.failure, fn.broken = failure, true
+		if !failure.WasReady && len(fn.instances) == 0 {
 			fn.warm = false
 			fn.refuse(failure)
 		}
@@ -270,5 +272,6 @@ func (fn *function) status() Status {
 		Waiting:  len(fn.waiting),
 		Requests: fn.requests,
 		Failure:  fn.failure,
+		broken:   fn.broken,
 	}
 }

@@ -13,7 +13,6 @@ type instance struct {
 	pool   *Pool
 	spec   Spec
 	limits limits
-	number int
 	logger *slog.Logger
 	flood  *flood
 	quit   chan struct{} // closed: terminate the process
@@ -40,12 +39,10 @@ type instance struct {
 }
 
 func (p *Pool) newInstance(spec Spec, l limits, f *flood) *instance {
-	p.launched++
 	return &instance{
 		pool:   p,
 		spec:   spec,
 		limits: l,
-		number: p.launched,
 		logger: p.logger.With("function", spec.Release.Function, "release", spec.Release.ID),
 		flood:  f,
 		quit:   make(chan struct{}),
@@ -67,7 +64,7 @@ func (in *instance) begin() {
 func (in *instance) supervise() {
 	began := time.Now()
 	config := &in.pool.config
-	process, err := in.pool.launcher.Launch(launch{spec: in.spec, number: in.number, flood: in.flood})
+	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood})
 	if err != nil {
 		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))
 		return
@@ -149,6 +146,7 @@ func (in *instance) ended(failure *StartError) {
 	case Starting, Ready:
 		in.fail(failure)
 	}
+	in.pool.retire(in.spec)
 	close(in.gone)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // A Spec is a release and the folder on disk that holds its main.js.
@@ -43,7 +44,6 @@ type Pool struct {
 	mu        sync.Mutex
 	functions map[denofn.FunctionName]*function
 	instances map[*instance]struct{} // whose process is not yet reaped, wanted or not
-	launched  int                    // processes so far; numbers their folders
 	closing   bool
 	warmups   []*function // that wait for their turn, in order
 	warming   int         // starts that warmups led to
@@ -64,7 +64,19 @@ func New(c Config) (*Pool, error) {
 	if err := removeLeftovers(c.RuntimeDir); err != nil {
 		return nil, err
 	}
-	return newPool(c, newForker(&c)), nil
+	host, err := openSandbox(&c)
+	if err != nil {
+		return nil, err
+	}
+	return newPool(c, newForker(&c, host)), nil
+}
+
+// Sandbox tells what of the containment is in force on this machine.
+func (p *Pool) Sandbox() sandbox.Report {
+	if f, ok := p.launcher.(*forker); ok {
+		return f.host.Report()
+	}
+	return nil
 }
 
 func newPool(c Config, l launcher) *Pool {
@@ -91,6 +103,7 @@ func (p *Pool) Update(u Update) {
 		if fn := p.functions[name]; fn != nil {
 			delete(p.functions, name)
 			fn.remove(ErrUnknown)
+			p.retire(fn.spec)
 		}
 	}
 	for _, change := range u.Set {
@@ -116,7 +129,26 @@ func (p *Pool) set(change Change) {
 		}
 		return
 	}
+	old := fn.spec
 	fn.replace(change.Spec, p.config.limitsOf(release.Settings), candidate)
+	if old.Release != nil {
+		p.retire(old)
+	}
+}
+
+// retire forgets a release that is not the current one of its function any more,
+// once the last process of it has ended. The pool's lock is held.
+func (p *Pool) retire(spec Spec) {
+	r := spec.Release
+	if fn := p.functions[r.Function]; p.closing || fn != nil && fn.spec.Release.ID == r.ID {
+		return
+	}
+	for in := range p.instances {
+		if other := in.spec.Release; other.Function == r.Function && other.ID == r.ID {
+			return
+		}
+	}
+	p.running.Go(func() { p.launcher.Forget(spec) })
 }
 
 // Acquire waits until a process of the function can take a request. The caller
@@ -176,9 +208,11 @@ type Status struct {
 	Release   denofn.ReleaseID    `json:"release"`
 	State     State               `json:"state"` // of the process that is furthest: ready, starting, draining; else failed or stopped
 	Processes []ProcessStatus     `json:"processes"`
-	Waiting   int                 `json:"waiting"`  // requests in the queue
-	Requests  uint64              `json:"requests"` // so far
-	Failure   *StartError         `json:"failure,omitempty"`
+	Waiting   int                 `json:"waiting"`           // requests in the queue
+	Requests  uint64              `json:"requests"`          // so far
+	Failure   *StartError         `json:"failure,omitempty"` // the last of this release
+
+	broken bool // no process has been ready since Failure
 }
 
 // ProcessStatus is what there is to know about one process.
@@ -208,7 +242,7 @@ func (p *Pool) Snapshot() []Status {
 	all := make([]Status, 0, len(byName))
 	for _, s := range byName {
 		slices.SortFunc(s.Processes, func(a, b ProcessStatus) int { return a.Started.Compare(b.Started) })
-		s.State = overall(s.Processes, s.Failure != nil)
+		s.State = overall(s.Processes, s.broken)
 		all = append(all, *s)
 	}
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(string(a.Function), string(b.Function)) })

@@ -106,17 +106,21 @@ func (b *bench) fetch(name, path string) (string, error) {
 		return "", err
 	}
 	defer lease.Release()
-	request, err := http.NewRequestWithContext(ctx, "GET", "http://"+name+path, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := lease.RoundTrip(request)
+	response, err := lease.RoundTrip(newRequest(ctx, name, path))
 	if err != nil {
 		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return string(body), err
+}
+
+func newRequest(ctx context.Context, name, path string) *http.Request {
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+name+path, nil)
+	if err != nil {
+		panic(err)
+	}
+	return r
 }
 
 func (b *bench) mustFetch(name, path, want string) {
@@ -236,6 +240,7 @@ func TestColdRequestsShareOneStart(t *testing.T) {
 		})
 	}
 	group.Wait()
+	b.until("start is logged", func() bool { return b.output.count("start") > 0 })
 	if len(pids) != 1 || b.output.count("start") != 1 {
 		t.Errorf("answered by %v, with %d starts", pids, b.output.count("start"))
 	}
@@ -448,7 +453,7 @@ func TestEnvironment(t *testing.T) {
 	home := filepath.Join(b.config.HomeDir, "env")
 	b.mustFetch("env", "/", fmt.Sprintf(
 		`[[["DENO_DIR",%q],["DENO_NO_UPDATE_CHECK","1"],["GREETING","hi"],["HOME",%q],["NO_COLOR","1"],["PATH","/usr/bin:/bin"],["TMPDIR",%q]],%q]`,
-		filepath.Join(b.config.CacheDir, "env"), home, filepath.Join(home, "tmp"), home))
+		filepath.Join(b.config.CacheDir, "env", "r1"), home, filepath.Join(home, "tmp"), home))
 }
 
 func TestEnvironmentCannotSteerDeno(t *testing.T) {
@@ -492,32 +497,4 @@ func TestShutdownKillsWhenTimeIsUp(t *testing.T) {
 	if err := b.pool.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-}
-
-func TestGroupDiesWithItsProcess(t *testing.T) {
-	b := newBench(t, func(c *procman.Config) {
-		c.DenoPath = writeScript(t, `#!/bin/sh
-sleep 1000 &
-for socket; do :; done
-printf '\036denofn/1 ready\n'
-exec sleep 2000
-`)
-	})
-	b.set(b.spec("parent", "r1", hello, nil))
-	lease, err := b.pool.Acquire(t.Context(), "parent")
-	if err != nil {
-		t.Fatal(err)
-	}
-	group := b.status("parent").Processes[0].PID
-	lease.Release()
-	b.pool.Update(procman.Update{Remove: []denofn.FunctionName{"parent"}})
-	b.until("group is gone", func() bool { return errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) })
-}
-
-func writeScript(t *testing.T, text string) string {
-	path := filepath.Join(t.TempDir(), "deno")
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

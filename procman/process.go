@@ -10,6 +10,8 @@ import (
 type launcher interface {
 	// Launch starts a process and returns without waiting for it to be ready.
 	Launch(launch) (process, error)
+	// Forget drops what was kept to start a release faster. No process of it runs.
+	Forget(Spec)
 	// Close releases the launcher once every process that it started has exited.
 	Close()
 }
@@ -17,7 +19,7 @@ type launcher interface {
 // A launch is what makes one process different from the others.
 type launch struct {
 	spec   Spec
-	number int // unique in the pool
+	limits limits
 	flood  *flood
 }
 
@@ -46,6 +48,7 @@ type exit struct {
 	signal  string   // "killed"
 	output  []string // the last lines of its standard error
 	failure *unusable
+	limit   string // the limit that killed it, for people: "memory limit 256M"
 }
 
 // unusable is what a process says of a module that cannot be served.

@@ -146,8 +146,9 @@ func TestStuckProcessIsKilled(t *testing.T) {
 		if took := time.Since(began); took > 1100*time.Millisecond {
 			t.Errorf("a fresh process took %s", took)
 		}
-		if slow := s.pool.Snapshot()[0].Failure; slow != nil {
-			t.Errorf("failure is still told: %v", slow)
+		status := s.pool.Snapshot()[0]
+		if status.State != procman.Ready || status.Failure.Reason != procman.ReasonStuck {
+			t.Errorf("status %+v", status)
 		}
 	})
 }
