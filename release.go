@@ -24,8 +24,19 @@ type Release struct {
 	Inputs      []Input        `json:"inputs"`  // sorted by path
 	Permissions Permissions    `json:"permissions"`
 	Settings    Settings       `json:"settings"`
-	BundleBytes int64          `json:"bundleBytes"`
+	Build       Build          `json:"build,omitzero"`
+	BundleBytes int64          `json:"bundleBytes"` // 0: a function of static files alone
 }
+
+// Build is how a function asks, in registry.json, to be made. A change of it
+// makes a new release.
+type Build struct {
+	Include []string `json:"include,omitempty"` // globs of files that are shipped with the release, from the function's folder
+	Check   bool     `json:"check,omitempty"`   // type errors refuse the push
+}
+
+// Equal reports whether b and c ask for the same.
+func (b Build) Equal(c Build) bool { return slices.Equal(b.Include, c.Include) && b.Check == c.Check }
 
 // An Input is one file of the repository that a release was made from.
 type Input struct {
@@ -46,6 +57,9 @@ type Settings struct {
 	CPU           Percent           `json:"cpu,omitzero"`      // of one CPU; 200% is two
 	Tasks         int               `json:"tasks,omitempty"`   // threads of one process, as the kernel counts
 	Handler       Handler           `json:"handler,omitempty"` // empty: HandlerHTTP
+	Static        string            `json:"static,omitempty"`  // folder of assets, slash-separated from the function's folder; empty: none
+	SPA           bool              `json:"spa,omitempty"`     // Static's index.html answers unknown paths for those who accept HTML
+	Hosts         []string          `json:"hosts,omitempty"`   // host names routed to the function, lower case, sorted
 }
 
 // Instances is how many processes of a function run. Min is kept even when there
@@ -69,7 +83,8 @@ func (s Settings) Equal(t Settings) bool {
 	return s.WarmupOnStart == t.WarmupOnStart && s.IdleTimeout == t.IdleTimeout &&
 		s.Timeout == t.Timeout && maps.Equal(s.Env, t.Env) &&
 		s.Concurrency == t.Concurrency && s.Instances == t.Instances && s.Memory == t.Memory &&
-		s.CPU == t.CPU && s.Tasks == t.Tasks && s.Handler == t.Handler
+		s.CPU == t.CPU && s.Tasks == t.Tasks && s.Handler == t.Handler &&
+		s.Static == t.Static && s.SPA == t.SPA && slices.Equal(s.Hosts, t.Hosts)
 }
 
 // EnvNames returns the names of the environment values, sorted.
