@@ -54,7 +54,8 @@ func TestDiskLimitIsTold(t *testing.T) {
 	})
 }
 
-// The first process of a release fills its code cache, and no other can change it.
+// The processes of a deploy fill the code cache of a release, and no other can
+// change it.
 func TestCodeCacheIsReadOnlyOnceFilled(t *testing.T) {
 	b := newBench(t, nil)
 	spec := b.spec("cached", "r1", hello, nil)
@@ -62,8 +63,7 @@ func TestCodeCacheIsReadOnlyOnceFilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.set(spec)
-	candidate.Discard()
+	b.pool.Update(procman.Update{Set: []procman.Change{{Spec: spec, Candidate: candidate}}})
 	dir := filepath.Join(b.config.CacheDir, "cached", "r1")
 	b.until("the cache is marked", func() bool {
 		_, err := os.Stat(filepath.Join(dir, ".filled"))

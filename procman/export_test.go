@@ -43,6 +43,9 @@ func NewWithLauncher(c Config, l Launcher) *Pool {
 // Spec returns the release to start.
 func (l launch) Spec() Spec { return l.spec }
 
+// Primes reports whether the process will serve nobody.
+func (l launch) Primes() bool { return l.primes }
+
 // NewExit returns how a process ended.
 func NewExit(code int, output ...string) Exit { return Exit{code: code, output: output} }
 

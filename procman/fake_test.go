@@ -45,6 +45,7 @@ type fakeProcess struct {
 	exit     procman.Exit
 	die      func(code int)
 	looping  chan struct{} // closed: answers nobody any more
+	primes   bool
 
 	mu      sync.Mutex
 	told    bool // guarded by mu: to end
@@ -61,9 +62,11 @@ func (d *fakeDeno) fault(format string, args ...any) {
 func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 	r := l.Spec().Release
 	d.mu.Lock()
-	d.launched[r.Function]++
+	if !l.Primes() {
+		d.launched[r.Function]++
+	}
 	p := &fakeProcess{
-		deno: d, number: len(d.live), release: r.ID, function: r.Function,
+		deno: d, number: len(d.live), primes: l.Primes(), release: r.ID, function: r.Function,
 		ready: make(chan struct{}), exited: make(chan struct{}), looping: make(chan struct{}),
 	}
 	d.live = append(d.live, p)
@@ -138,7 +141,7 @@ func (d *fakeDeno) processes(name denofn.FunctionName) []*fakeProcess {
 	var list []*fakeProcess
 	for _, p := range d.live {
 		p.mu.Lock()
-		if p.function == name && !p.told {
+		if p.function == name && !p.told && !p.primes {
 			list = append(list, p)
 		}
 		p.mu.Unlock()

@@ -57,6 +57,7 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 	case candidate != nil && wanted:
 		fn.adopt(candidate)
 	case candidate != nil:
+		candidate.proved = true
 		candidate.drain()
 	}
 	for _, in := range old {

@@ -30,6 +30,8 @@ type instance struct {
 	active     int     // leases
 	suspected  bool    // takes no request until it has shown that it is not stuck
 	warmup     bool    // its start is one of those that the pool counts
+	primes     bool    // it serves nobody, and goes when it is ready: it fills the code cache
+	proved     bool    // it was a candidate, and goes unused
 	requests   uint64
 	started    time.Time
 	idleSince  time.Time
@@ -64,7 +66,7 @@ func (in *instance) begin() {
 func (in *instance) supervise() {
 	began := time.Now()
 	config := &in.pool.config
-	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood})
+	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood, primes: in.primes})
 	if err != nil {
 		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))
 		return
@@ -125,6 +127,10 @@ func (in *instance) becameReady(took time.Duration) {
 	in.state.move(Ready)
 	close(in.up)
 	in.pool.warmedUp(in)
+	if in.primes {
+		in.drain()
+		return
+	}
 	in.logger.Info("process ready", "pid", in.process.PID(), "took", took)
 	if in.function != nil {
 		in.armIdle()
@@ -147,6 +153,9 @@ func (in *instance) ended(failure *StartError) {
 		in.fail(failure)
 	}
 	in.pool.retire(in.spec)
+	if in.proved {
+		in.pool.queuePriming(in.spec)
+	}
 	close(in.gone)
 }
 

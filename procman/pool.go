@@ -46,6 +46,7 @@ type Pool struct {
 	instances map[*instance]struct{} // whose process is not yet reaped, wanted or not
 	closing   bool
 	warmups   []*function // that wait for their turn, in order
+	primings  []Spec      // that wait until no warm-up does
 	warming   int         // starts that warmups led to
 
 	running sync.WaitGroup // a supervisor for each of instances

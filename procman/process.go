@@ -21,6 +21,7 @@ type launch struct {
 	spec   Spec
 	limits limits
 	flood  *flood
+	primes bool // the process is there for the code cache alone
 }
 
 // A process is a Deno that has been started. Its methods may be called at any

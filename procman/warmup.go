@@ -17,6 +17,13 @@ func (p *Pool) queueWarmup(fn *function) {
 	}
 }
 
+// queuePriming starts a process of a release that is not running, to fill its code
+// cache before somebody waits for it. The pool's lock is held.
+func (p *Pool) queuePriming(spec Spec) {
+	p.primings = append(p.primings, spec)
+	p.warmNext()
+}
+
 func (p *Pool) warmNext() {
 	for len(p.warmups) > 0 && p.warming < p.config.Warmups {
 		fn := p.warmups[0]
@@ -27,6 +34,18 @@ func (p *Pool) warmNext() {
 			continue
 		}
 		fn.start().warmup = true
+		p.warming++
+	}
+	for len(p.primings) > 0 && p.warming < p.config.Warmups {
+		spec := p.primings[0]
+		p.primings = p.primings[1:]
+		fn := p.functions[spec.Release.Function]
+		if p.closing || fn == nil || fn.spec.Release.ID != spec.Release.ID || len(fn.instances) > 0 {
+			continue
+		}
+		in := p.newInstance(spec, fn.limits, fn.flood)
+		in.primes, in.warmup = true, true
+		in.begin()
 		p.warming++
 	}
 }

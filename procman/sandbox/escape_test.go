@@ -21,9 +21,9 @@ import (
 type world struct {
 	Neighbour string         `json:"neighbour"` // home of another function
 	Homes     string         `json:"homes"`
-	Code      string         `json:"code"`   // the function's own main module
-	Key       string         `json:"key"`    // of the daemon
-	Socket    string         `json:"socket"` // of the neighbour
+	Code      string         `json:"code"`    // the function's own main module
+	Key       string         `json:"key"`     // of the daemon
+	Socket    string         `json:"socket"`  // of the neighbour
 	Program   string         `json:"program"` // executable, but in no format
 	Tmp       string         `json:"tmp"`
 	Unique    string         `json:"unique"` // abstract socket that listens; a name that is not taken

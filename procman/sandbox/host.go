@@ -150,11 +150,13 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	if p.Network {
 		s.Rules = append(s.Rules, h.network...)
 	}
-	for _, path := range p.ReadOnly {
-		s.Rules = append(s.Rules, rule{path, rightsRead})
-	}
-	for _, path := range p.ReadWrite {
-		s.Rules = append(s.Rules, rule{path, rightsWrite})
+	for _, grant := range []struct {
+		paths  []string
+		rights uint64
+	}{{p.ReadOnly, rightsRead}, {p.ReadWrite, rightsWrite}, {p.RemoveOnly, rightsRemove}} {
+		for _, path := range grant.paths {
+			s.Rules = append(s.Rules, rule{path, grant.rights})
+		}
 	}
 	for _, r := range s.Rules {
 		if !filepath.IsAbs(r.Path) {

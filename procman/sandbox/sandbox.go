@@ -34,7 +34,10 @@ type Profile struct {
 
 	ReadOnly  []string // files and folders to read; they must exist
 	ReadWrite []string // files and folders to read, write, create and remove in; they must exist
-	Network   bool     // TCP and UDP sockets, and the files that name resolution needs
+	// RemoveOnly are files and folders to read and to remove from, but not to
+	// write: those of a function that has used up its disk quota.
+	RemoveOnly []string
+	Network    bool // TCP and UDP sockets, and the files that name resolution needs
 
 	Cgroup  *Cgroup // control group to run in; nil: the daemon's own
 	Rlimits Rlimits

@@ -60,3 +60,11 @@ func parseProcess(status, stat []byte) Usage {
 	}
 	return u
 }
+
+// parseState returns the state letter from /proc/PID/stat, 0 if there is none.
+func parseState(stat []byte) byte {
+	if end := bytes.LastIndexByte(stat, ')'); end >= 0 && len(stat) > end+2 {
+		return stat[end+2]
+	}
+	return 0
+}
