@@ -1,0 +1,254 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/agnivade/levenshtein"
+
+	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/daemon/manifest"
+)
+
+// DefaultConfigPath is read when no --config is given.
+const DefaultConfigPath = "/etc/denofn/denofn.toml"
+
+// packagedDeno is where the package puts its Deno.
+const packagedDeno = "/usr/lib/denofn/deno"
+
+// Config is what denofn.toml may say. Every key is optional.
+type Config struct {
+	// StateDir holds everything that must survive: repositories, releases, the
+	// functions' own folders and the SSH host key.
+	StateDir string `toml:"state_dir"`
+	// RuntimeDir holds the sockets of running functions. A socket's path may have
+	// only 107 bytes, so this one must be short.
+	RuntimeDir string `toml:"runtime_dir"`
+	// Deno is the path of the Deno that runs functions. Empty: the packaged one
+	// if it is there, else the first on the PATH.
+	Deno string `toml:"deno"`
+	// DeployBranch is the branch whose pushes go live.
+	DeployBranch string `toml:"deploy_branch"`
+
+	HTTP struct {
+		// Listen is the address of the public side, host:port. A socket named
+		// "http" that systemd passes takes its place.
+		Listen string `toml:"listen"`
+		// MaxBody is the longest request body a function is given.
+		MaxBody denofn.Bytes `toml:"max_body"`
+	} `toml:"http"`
+
+	SSH struct {
+		// Listen is the address that git pushes to, host:port. A socket named "ssh"
+		// that systemd passes takes its place.
+		Listen string `toml:"listen"`
+		// AuthorizedKeys is the file of the keys that may push, in OpenSSH's format.
+		AuthorizedKeys string `toml:"authorized_keys"`
+	} `toml:"ssh"`
+
+	// Functions are the defaults for what a registry.json leaves out.
+	Functions struct {
+		IdleTimeout denofn.Duration `toml:"idle_timeout"`
+		Timeout     denofn.Duration `toml:"timeout"`
+	} `toml:"functions"`
+
+	// Policy is what functions may be granted; package manifest defines it.
+	Policy struct {
+		Allow           []string `toml:"allow"`
+		Deny            []string `toml:"deny"`
+		AllowPrivateNet bool     `toml:"allow_private_net"`
+	} `toml:"policy"`
+}
+
+// DefaultConfig returns what holds where the file says nothing.
+func DefaultConfig() Config {
+	var c Config
+	c.StateDir = "/var/lib/denofn"
+	c.RuntimeDir = "/run/denofn"
+	c.DeployBranch = "main"
+	c.HTTP.Listen = "127.0.0.1:8000"
+	c.HTTP.MaxBody = 100 << 20
+	c.SSH.Listen = "127.0.0.1:2222"
+	c.SSH.AuthorizedKeys = "/etc/denofn/authorized_keys"
+	c.Functions.IdleTimeout = denofn.Duration{Duration: 5 * time.Minute}
+	c.Functions.Timeout = denofn.Duration{Duration: 30 * time.Second}
+	c.Policy.Deny = []string{"run", "ffi"}
+	return c
+}
+
+// A ConfigError says what is wrong in the configuration file, and where.
+type ConfigError struct {
+	Path    string
+	Line    int // from 1; 0: the file as a whole
+	Message string
+}
+
+func (e *ConfigError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.Path, e.Message)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Message)
+}
+
+// ReadConfig reads and checks the configuration file at path. Relative paths in
+// it are taken from the file's folder. The file at DefaultConfigPath may be
+// missing. Errors about the content are *ConfigError.
+func ReadConfig(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && path == DefaultConfigPath {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := parseConfig(path, text)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.complete(path); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func parseConfig(path string, text []byte) (*Config, error) {
+	c := DefaultConfig()
+	meta, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&c)
+	if perr, ok := errors.AsType[toml.ParseError](err); ok {
+		message := perr.Message
+		if cause := perr.Unwrap(); cause != nil {
+			message = fmt.Sprintf("%s: %s", perr.LastKey, cause)
+		}
+		return nil, &ConfigError{path, perr.Position.Line, message}
+	}
+	if err != nil {
+		return nil, &ConfigError{path, 0, strings.TrimPrefix(err.Error(), "toml: ")}
+	}
+	for _, key := range meta.Undecoded() {
+		message := fmt.Sprintf("unknown key %s", key)
+		if near := nearest(key.String(), configKeys(reflect.TypeFor[Config](), "")); near != "" {
+			message += fmt.Sprintf(": did you mean %s?", near)
+		}
+		return nil, &ConfigError{path, lineOf(text, key), message}
+	}
+	return &c, nil
+}
+
+// complete checks the values against each other and fills in what depends on the
+// machine.
+func (c *Config) complete(path string) error {
+	at := func(format string, args ...any) error {
+		return &ConfigError{Path: path, Message: fmt.Sprintf(format, args...)}
+	}
+	base, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, p := range []*string{&c.StateDir, &c.RuntimeDir, &c.Deno, &c.SSH.AuthorizedKeys} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(base, *p)
+		}
+	}
+	if c.StateDir == "" || c.RuntimeDir == "" {
+		return at("state_dir and runtime_dir must not be empty")
+	}
+	if longest := longestSocketPath(c.RuntimeDir); longest > maxSocketPath {
+		return at("runtime_dir: %s is %d bytes too long: Linux limits the path of a socket to %d bytes, and a function's socket lies below it",
+			c.RuntimeDir, longest-maxSocketPath, maxSocketPath)
+	}
+	if c.DeployBranch == "" || strings.ContainsAny(c.DeployBranch, " ~^:?*[\\") {
+		return at("deploy_branch: %q is not the name of a branch", c.DeployBranch)
+	}
+	if c.HTTP.MaxBody == 0 {
+		return at(`http.max_body must not be 0: write the longest body that a request may have, like "100M"`)
+	}
+	if c.Functions.Timeout.Duration == 0 {
+		return at(`functions.timeout must not be 0: write the longest time a function may take to answer, like "30s"`)
+	}
+	if _, err := c.policy(); err != nil {
+		return at("policy: %s", err)
+	}
+	if c.Deno == "" {
+		c.Deno = packagedDeno
+		if _, err := os.Stat(c.Deno); err != nil {
+			found, err := exec.LookPath("deno")
+			if err != nil {
+				return at("there is no Deno at %s and none on the PATH: install it, or set the key deno to where it is", packagedDeno)
+			}
+			c.Deno = found
+		}
+	}
+	if info, err := os.Stat(c.Deno); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		return at("deno: %s is not a program that can be run", c.Deno)
+	}
+	return nil
+}
+
+func (c *Config) policy() (*manifest.Policy, error) {
+	return manifest.NewPolicy(c.Policy.Allow, c.Policy.Deny, c.Policy.AllowPrivateNet)
+}
+
+const maxSocketPath = 107
+
+// longestSocketPath returns the length of the longest path that procman can make
+// for a socket: the longest name, a process number and the file's name.
+func longestSocketPath(runtimeDir string) int {
+	return len(runtimeDir) + len("/") + denofn.MaxNameLength + len("-9999999/http.sock")
+}
+
+// configKeys returns the dotted names of every key that t's fields name.
+func configKeys(t reflect.Type, prefix string) []string {
+	var keys []string
+	for field := range t.Fields() {
+		key := prefix + field.Tag.Get("toml")
+		keys = append(keys, key)
+		if field.Type.Kind() == reflect.Struct && field.Type.Name() == "" {
+			keys = append(keys, configKeys(field.Type, key+".")...)
+		}
+	}
+	return keys
+}
+
+// nearest returns the candidate that is closest to what was written, or "" when
+// none is close enough to be what was meant.
+func nearest(written string, candidates []string) string {
+	best, bestDistance := "", len(written)/2+1
+	for _, c := range candidates {
+		if d := levenshtein.ComputeDistance(written, c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// lineOf returns the line on which the text sets key, since the decoder reports
+// no position for keys that it did not use. It knows the plain spelling of keys
+// and tables, and answers 0 for others.
+func lineOf(text []byte, key toml.Key) int {
+	table := ""
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			header, _, _ := strings.Cut(strings.Trim(line, "["), "]")
+			table = strings.TrimSpace(header) + "."
+			if table == key.String()+"." {
+				return i + 1
+			}
+			continue
+		}
+		name, _, isSetting := strings.Cut(line, "=")
+		if isSetting && table+strings.TrimSpace(name) == key.String() {
+			return i + 1
+		}
+	}
+	return 0
+}

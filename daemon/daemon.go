@@ -1,0 +1,259 @@
+// Package daemon puts denofn together. daemon.go starts and stops the parts,
+// config.go says what they may be told, deploy.go is the way from a pushed
+// commit to live functions, and report.go is what the person who pushed reads.
+//
+//	git push → gitreceive → deploy → bundler → registry     (write half)
+//	HTTP     → gateway → procman → Deno process             (read half)
+//
+// The registry is where the two meet: what its state file says is live, is live.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/daemon/gateway"
+	"github.com/denofn/denofn/daemon/registry"
+	"github.com/denofn/denofn/gitreceive"
+	"github.com/denofn/denofn/procman"
+)
+
+// Names of the sockets that systemd may pass.
+const (
+	SocketHTTP = "http"
+	SocketSSH  = "ssh"
+)
+
+// Options is what a Daemon is given beside its configuration file.
+type Options struct {
+	ConfigPath string
+	// Sockets are the listeners that systemd passed, by name. With none at all the
+	// daemon opens its own; with any, all that it serves must be among them.
+	Sockets map[string][]net.Listener
+	Logger  *slog.Logger
+	// Step, if set, is called at each named step of a deploy, so that tests can end
+	// the daemon there.
+	Step func(name string)
+}
+
+// A Daemon is a running denofn.
+type Daemon struct {
+	options  Options
+	config   *Config // as of the last Reload; only Open and Reload touch it
+	lock     *os.File
+	registry *registry.Registry
+	pool     *procman.Pool
+	git      *gitreceive.Server
+	deployer *deployer
+	web      []*gateway.Server
+	servers  errgroup.Group
+	failed   chan error // the first server that ended on its own
+}
+
+// Open reads the configuration and the state, reconciles the two halves, and
+// begins to serve. The daemon is ready when it returns.
+func Open(ctx context.Context, options Options) (_ *Daemon, err error) {
+	config, err := ReadConfig(options.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{options: options, config: config, failed: make(chan error, 1)}
+	sockets, err := d.sockets()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			closeAll(sockets)
+			d.abandon()
+		}
+	}()
+	if err := d.openState(); err != nil {
+		return nil, err
+	}
+	if err := d.openParts(sockets); err != nil {
+		return nil, err
+	}
+	if err := d.reconcile(ctx); err != nil {
+		return nil, err
+	}
+	d.serve(sockets)
+	return d, nil
+}
+
+// openState takes the state folder for this daemon alone.
+func (d *Daemon) openState() error {
+	for _, dir := range []string{d.config.StateDir, d.config.RuntimeDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("create folder: %w", err)
+		}
+	}
+	lock, err := lockFile(filepath.Join(d.config.StateDir, "lock"))
+	if err != nil {
+		return fmt.Errorf("state_dir %s: %w", d.config.StateDir, err)
+	}
+	d.lock = lock
+	return nil
+}
+
+func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
+	config, logger := d.config, d.options.Logger
+	policy, err := config.policy()
+	if err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	d.registry, err = registry.Open(filepath.Join(config.StateDir, "registry"))
+	if err != nil {
+		return fmt.Errorf("open registry: %w", err)
+	}
+	d.pool, err = procman.New(procman.Config{
+		DenoPath:        config.Deno,
+		RuntimeDir:      config.RuntimeDir,
+		HomeDir:         filepath.Join(config.StateDir, "home"),
+		CacheDir:        filepath.Join(config.StateDir, "cache"),
+		IdleTimeout:     config.Functions.IdleTimeout.Duration,
+		Timeout:         config.Functions.Timeout.Duration,
+		AllowPrivateNet: config.Policy.AllowPrivateNet,
+		Logger:          logger,
+		Output:          output{logger},
+	})
+	if err != nil {
+		return fmt.Errorf("open pool: %w", err)
+	}
+	d.deployer = &deployer{
+		registry: d.registry,
+		pool:     d.pool,
+		baseURL:  baseURL(sockets[SocketHTTP][0].Addr()),
+		logger:   logger,
+	}
+	d.deployer.policy.Store(policy)
+	store, err := gitreceive.OpenStore(filepath.Join(config.StateDir, "repos"))
+	if err != nil {
+		return fmt.Errorf("open repositories: %w", err)
+	}
+	d.git, err = gitreceive.New(gitreceive.Config{
+		Store:              store,
+		HostKeyPath:        filepath.Join(config.StateDir, "ssh_host_ed25519_key"),
+		AuthorizedKeysPath: config.SSH.AuthorizedKeys,
+		DeployBranch:       config.DeployBranch,
+		Deployer:           d.deployer,
+		Logger:             logger,
+		Step:               d.options.Step,
+	})
+	if err != nil {
+		return fmt.Errorf("open git server: %w", err)
+	}
+	d.deployer.store = store
+	return nil
+}
+
+// reconcile gives the pool what the registry says is live, and deploys every
+// repository whose deploy branch has moved without its releases, as after a
+// crash between the two or when the registry was deleted.
+func (d *Daemon) reconcile(ctx context.Context) error {
+	var update procman.Update
+	for _, r := range d.registry.Functions() {
+		spec := procman.Spec{Release: r, Dir: d.registry.ReleaseDir(r.Function, r.ID)}
+		update.Set = append(update.Set, procman.Change{Spec: spec})
+	}
+	d.pool.Update(update)
+	return d.deployer.catchUp(ctx, d.config.DeployBranch)
+}
+
+func (d *Daemon) serve(sockets map[string][]net.Listener) {
+	handler := gateway.New(gateway.Config{
+		Acquire: func(ctx context.Context, name denofn.FunctionName) (gateway.Lease, error) {
+			return d.pool.Acquire(ctx, name)
+		},
+		MaxBody: int64(d.config.HTTP.MaxBody),
+		Logger:  d.options.Logger,
+	})
+	for _, l := range sockets[SocketHTTP] {
+		server := gateway.NewServer(l, handler, d.options.Logger)
+		d.web = append(d.web, server)
+		d.run("http", server.Serve)
+	}
+	for _, l := range sockets[SocketSSH] {
+		d.run("ssh", func() error { return d.git.Serve(l) })
+	}
+	d.options.Logger.Info("serving", "http", addresses(sockets[SocketHTTP]), "ssh", addresses(sockets[SocketSSH]),
+		"host_key", d.git.Fingerprint(), "functions", len(d.registry.Functions()))
+}
+
+// run serves until Shutdown; a server that ends before is told to Failed.
+func (d *Daemon) run(name string, serve func() error) {
+	d.servers.Go(func() error {
+		if err := serve(); err != nil {
+			select {
+			case d.failed <- fmt.Errorf("serve %s: %w", name, err):
+			default:
+			}
+		}
+		return nil
+	})
+}
+
+// Failed delivers the error of a server that ended without being told to. The
+// daemon is of no use then and should be shut down.
+func (d *Daemon) Failed() <-chan error { return d.failed }
+
+// Reload rereads the configuration and the keys. On an error what was in force
+// stays in force. Keys that name folders and addresses need a restart; Reload
+// logs those that changed.
+func (d *Daemon) Reload() error {
+	next, err := ReadConfig(d.options.ConfigPath)
+	if err != nil {
+		return err
+	}
+	policy, err := next.policy()
+	if err != nil {
+		return err
+	}
+	if err := d.git.Reload(); err != nil {
+		return err
+	}
+	d.deployer.policy.Store(policy)
+	for _, key := range needRestart(d.config, next) {
+		d.options.Logger.Warn("key changed, restart to apply it", "key", key)
+	}
+	d.config = next
+	d.options.Logger.Info("configuration reread", "path", d.options.ConfigPath)
+	return nil
+}
+
+// Shutdown stops accepting, lets pushes and requests that have begun end, stops
+// every process, and returns. When ctx ends first, what is left is cut off and
+// ctx's error returned.
+func (d *Daemon) Shutdown(ctx context.Context) error {
+	began := time.Now()
+	var drain errgroup.Group
+	drain.Go(func() error { return d.git.Shutdown(ctx) })
+	for _, server := range d.web {
+		drain.Go(func() error { return server.Shutdown(ctx) })
+	}
+	err := drain.Wait()
+	err = errors.Join(err, d.pool.Shutdown(ctx), d.servers.Wait(), d.lock.Close())
+	d.options.Logger.Info("stopped", "took", time.Since(began))
+	return err
+}
+
+// abandon releases what a failed Open had taken.
+func (d *Daemon) abandon() {
+	if d.pool != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		d.pool.Shutdown(ctx)
+	}
+	if d.lock != nil {
+		d.lock.Close()
+	}
+}
