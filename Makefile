@@ -1,0 +1,42 @@
+# What a person types. Each target says what it needs and gets it itself.
+
+SHELL  := /bin/bash
+GO     ?= go
+BIN    := bin/denofn
+DENO   := node_modules/.package-lock.json
+STATIC := CGO_ENABLED=0
+
+.PHONY: all build deno demo test lint race bench clean
+
+all: build
+
+build: ## bin/denofn, static
+	$(STATIC) $(GO) build -trimpath -o $(BIN) ./cmd/denofn
+
+deno: $(DENO) ## the Deno that package.json pins, into node_modules
+
+$(DENO): package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: build deno ## push a sample function with real git and call it
+	@contrib/need ssh:openssh-client curl:curl
+	@contrib/demo/run
+
+test: deno ## every test that needs no root; the last line counts them
+	@contrib/need ssh:openssh-client
+	$(GO) vet ./...
+	@set -o pipefail; $(GO) test -json ./... | $(GO) run ./contrib/testsummary
+
+race: deno
+	$(GO) test -race ./...
+
+lint:
+	@test -z "$$(gofmt -s -l $$(git ls-files '*.go'))" || { echo "gofmt -s -w is needed:"; gofmt -s -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+bench: build deno ## the numbers of contrib/bench, against their peers in the same run
+	$(GO) run ./contrib/bench
+
+clean:
+	rm -rf bin dist .demo

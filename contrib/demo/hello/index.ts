@@ -1,0 +1,3 @@
+import { createHandler } from "denofn/micro";
+
+export default createHandler((_) => "Hello, world");
