@@ -68,6 +68,7 @@ func storyMain() {
 //	stream PATH SECONDS       a request in the background that must not fail
 //	streamed                  wait for it; its body is stdout
 //	processes N NAME          wait until N processes of the function run
+//	readme NAME               the last standard error is what README.md shows under NAME
 func TestStories(t *testing.T) {
 	deno := denotest.Path(t)
 	testscript.Run(t, testscript.Params{
@@ -87,6 +88,7 @@ func TestStories(t *testing.T) {
 			"stream":    story((*machine).stream),
 			"streamed":  story((*machine).streamed),
 			"processes": story((*machine).processes),
+			"readme":    story((*machine).readme),
 		},
 	})
 }
