@@ -69,9 +69,6 @@ func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 		deno: d, number: len(d.live), primes: l.Primes(), release: r.ID, function: r.Function,
 		ready: make(chan struct{}), exited: make(chan struct{}), looping: make(chan struct{}),
 	}
-	d.live = append(d.live, p)
-	d.mu.Unlock()
-
 	ended := make(chan int, 1)
 	p.die = func(code int) {
 		select {
@@ -79,6 +76,9 @@ func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 		default:
 		}
 	}
+	d.live = append(d.live, p)
+	d.mu.Unlock()
+
 	startup, dies := 10*time.Millisecond, false
 	switch string(r.ID)[2:] {
 	case slowRelease:
@@ -147,6 +147,21 @@ func (d *fakeDeno) processes(name denofn.FunctionName) []*fakeProcess {
 		p.mu.Unlock()
 	}
 	return list
+}
+
+// primings returns how many that only fill the code cache have not been told to end.
+func (d *fakeDeno) primings(name denofn.FunctionName) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, p := range d.live {
+		p.mu.Lock()
+		if p.function == name && p.primes && !p.told {
+			n++
+		}
+		p.mu.Unlock()
+	}
+	return n
 }
 
 // looping returns how many of the processes answer nobody.

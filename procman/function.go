@@ -21,6 +21,7 @@ type function struct {
 	limits     limits
 	generation int         // grows with each release
 	instances  []*instance // starting and ready ones, oldest first, of any generation
+	priming    *instance   // fills the code cache, see queuePriming; nil: none does
 	waiting    []*waiter   // in order of arrival
 	requests   uint64
 	flood      *flood // of all its processes
@@ -47,6 +48,7 @@ type acquired struct {
 // replace makes spec the current release. A candidate is used if the function has
 // a process now, or wants one.
 func (fn *function) replace(spec Spec, l limits, candidate *instance) {
+	fn.endPriming()
 	old := slices.Clone(fn.instances)
 	fn.spec, fn.limits = spec, l
 	fn.failure, fn.broken, fn.failures, fn.retryAt = nil, false, 0, time.Time{}
@@ -73,6 +75,7 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 
 // remove ends the function. Nothing finds it any more.
 func (fn *function) remove(err error) {
+	fn.endPriming()
 	fn.refuse(err)
 	fn.warm, fn.limits.minInstances = false, 0
 	if fn.retryTimer != nil {
@@ -94,6 +97,7 @@ func (fn *function) adopt(in *instance) {
 
 // start begins to start a process of the current release.
 func (fn *function) start() *instance {
+	fn.endPriming()
 	in := fn.pool.newInstance(fn.spec, fn.limits, fn.flood)
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)

@@ -266,6 +266,9 @@ func (s *stage) check() {
 		if limit := max(1, release.Settings.Instances.Min, release.Settings.Instances.Max); serving > limit {
 			s.deno.fault("%s: %d processes, above the limit of %d", status.Function, serving, limit)
 		}
+		if n := s.deno.primings(status.Function); n > 1 || n > 0 && serving > 0 {
+			s.deno.fault("%s: %d processes fill the code cache beside %d that serve", status.Function, n, serving)
+		}
 		if status.Waiting > 30 {
 			s.deno.fault("%s: %d requests wait", status.Function, status.Waiting)
 		}

@@ -226,7 +226,8 @@ type ProcessStatus struct {
 	Started  time.Time        `json:"started"`
 }
 
-// Snapshot returns the status of every function, sorted by name.
+// Snapshot returns the status of every function, sorted by name. Processes that
+// only fill a code cache are not in it: they are a moment's work of a deploy.
 func (p *Pool) Snapshot() []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +237,7 @@ func (p *Pool) Snapshot() []Status {
 		byName[name] = &s
 	}
 	for in := range p.instances {
-		if s := byName[in.spec.Release.Function]; s != nil {
+		if s := byName[in.spec.Release.Function]; s != nil && !in.primes {
 			s.Processes = append(s.Processes, in.status())
 		}
 	}

@@ -18,7 +18,9 @@ func (p *Pool) queueWarmup(fn *function) {
 }
 
 // queuePriming starts a process of a release that is not running, to fill its code
-// cache before somebody waits for it. The pool's lock is held.
+// cache before somebody waits for it. Such a process serves nobody, so it counts
+// neither as a start nor as one of the function's instances; and it makes way as
+// soon as the function starts a process that will serve. The pool's lock is held.
 func (p *Pool) queuePriming(spec Spec) {
 	p.primings = append(p.primings, spec)
 	p.warmNext()
@@ -45,8 +47,18 @@ func (p *Pool) warmNext() {
 		}
 		in := p.newInstance(spec, fn.limits, fn.flood)
 		in.primes, in.warmup = true, true
+		fn.priming = in
 		in.begin()
 		p.warming++
+	}
+}
+
+// endPriming tells a process to go that fills the code cache. What it has written
+// stays, and the next one goes on from there.
+func (fn *function) endPriming() {
+	if fn.priming != nil {
+		fn.priming.drain()
+		fn.priming = nil
 	}
 }
 
@@ -81,7 +93,7 @@ func (p *Pool) Stop(ctx context.Context, name denofn.FunctionName) error {
 	}
 	var gone []chan struct{}
 	for in := range p.instances {
-		if in.function == fn {
+		if in.function == fn || in == fn.priming {
 			in.drain()
 			gone = append(gone, in.gone)
 		}
