@@ -11,8 +11,8 @@ import (
 
 // frame is a line of a stack trace as Deno writes it:
 //
-//	    at file:///var/lib/denofn/registry/releases/hello/0123456789abcdef/hello/index.ts:2:7
-//	    at greet (file:///…/hello/lib.ts:10:3)
+//	at file:///var/lib/denofn/registry/releases/hello/0123456789abcdef/hello/index.ts:2:7
+//	at greet (file:///…/hello/lib.ts:10:3)
 //
 // The source map has made paths of the repository out of places in the bundle,
 // and Deno takes them for files beside it.
