@@ -21,6 +21,7 @@ const readGrace = time.Second
 // A child is a running Deno: the process that a forker returns.
 type child struct {
 	*http.Transport
+	conns   conns
 	process *os.Process
 	pidfd   *os.File
 	places  places
@@ -86,6 +87,7 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	}
 	c := &child{
 		Transport: newTransport(p.socket),
+		conns:     conns{path: p.socket},
 		process:   process,
 		places:    p,
 		cell:      cell,
@@ -158,6 +160,7 @@ func (c *child) reap(readers *sync.WaitGroup, stdout, stderr *os.File) {
 		c.pidfd.Close()
 	}
 	c.CloseIdleConnections()
+	c.conns.close()
 	os.RemoveAll(c.places.runDir)
 	c.writer.close()
 	x.output = c.errors.lines
@@ -226,6 +229,9 @@ func isClosed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// connections implements connector.
+func (c *child) connections() *conns { return &c.conns }
 
 // PID implements process.
 func (c *child) PID() int { return c.process.Pid }

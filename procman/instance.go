@@ -21,6 +21,7 @@ type instance struct {
 	gone   chan struct{} // closed once it has ended; failure is set if that was not asked for
 
 	answered atomic.Bool // at least one request
+	leaving  atomic.Bool // it has begun to drain
 
 	// Guarded by pool.mu.
 	function   *function // nil: no function waits for it (yet)
@@ -34,6 +35,7 @@ type instance struct {
 	proved     bool    // it was a candidate, and goes unused
 	requests   uint64
 	started    time.Time
+	readyAt    time.Time
 	idleSince  time.Time
 	idleTimer  *time.Timer
 	drainTimer *time.Timer
@@ -125,6 +127,7 @@ func (in *instance) becameReady(took time.Duration) {
 		return
 	}
 	in.state.move(Ready)
+	in.readyAt = time.Now()
 	close(in.up)
 	in.pool.warmedUp(in)
 	if in.primes {
@@ -195,6 +198,7 @@ func (in *instance) drain() {
 		return
 	}
 	in.state.move(Draining)
+	in.leaving.Store(true)
 	in.stopTimers()
 	if in.function != nil {
 		in.function.lost(in)
@@ -247,6 +251,13 @@ func (in *instance) takesRequests() bool {
 func (in *instance) lend() {
 	in.active++
 	in.requests++
+}
+
+// hasAnswered notes that the process is one that works.
+func (in *instance) hasAnswered() {
+	if !in.answered.Load() { // a write would take the line from every other core
+		in.answered.Store(true)
+	}
 }
 
 // giveBack ends a lease. The pool's lock is held.

@@ -15,6 +15,13 @@ import (
 type Lease struct {
 	in       *instance
 	released bool
+	waited   Wait
+}
+
+// A Wait is what a request spent until there was a process for it.
+type Wait struct {
+	Queue time.Duration // for one that was ready, but had no room
+	Start time.Duration // for one to become ready
 }
 
 // Spec returns the release that the process runs.
@@ -23,6 +30,13 @@ func (l *Lease) Spec() Spec { return l.in.spec }
 // Timeout returns the longest time that the function may take to the head of its
 // response.
 func (l *Lease) Timeout() time.Duration { return l.in.limits.timeout }
+
+// Waited returns what Acquire has waited for.
+func (l *Lease) Waited() Wait { return l.waited }
+
+// Leaving reports whether the process is to go as soon as it has no request, so
+// that whoever has one without an end should end it.
+func (l *Lease) Leaving() bool { return l.in.leaving.Load() }
 
 // Release gives the lease back. Only the first call does something.
 func (l *Lease) Release() {
@@ -49,27 +63,41 @@ func (l *Lease) Release() {
 func (l *Lease) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	body := holdBody(r)
+	defer body.release()
 	response, err := l.send(r, body)
+	if err == nil {
+		l.in.hasAnswered()
+		return response, nil
+	}
+	err = l.again(r.Context(), began, err, heldRequest{r, body}, func() (err error) {
+		response, err = l.send(r, body)
+		return err
+	})
+	return response, err
+}
+
+// again goes on after a request that began then has failed with err: it calls send
+// for as long as that may help, and returns the last error.
+func (l *Lease) again(ctx context.Context, began time.Time, err error, r resendable, send func() error) error {
 	for moves, resends := 0, 0; err != nil && moves < maxMoves; moves++ {
-		loss := l.lossOf(r, body, err)
+		loss := l.lossOf(ctx, r, err)
 		if loss == delivered {
 			resends++
 		}
 		if loss == final || resends > maxResends {
 			break
 		}
-		if err = l.move(r.Context()); err != nil {
+		if err = l.move(ctx); err != nil {
 			break
 		}
-		response, err = l.send(r, body)
+		err = send()
 	}
 	if err == nil {
-		l.in.answered.Store(true)
-	} else if r.Context().Err() != nil {
+		l.in.hasAnswered()
+	} else if ctx.Err() != nil {
 		l.in.suspect(time.Since(began))
 	}
-	body.release()
-	return response, err
+	return err
 }
 
 const (
@@ -99,15 +127,15 @@ const (
 	delivered             // the process died with it, and it may be sent again
 )
 
-func (l *Lease) lossOf(r *http.Request, body *heldBody, err error) loss {
-	if r.Context().Err() != nil || body.wasRead() {
+func (l *Lease) lossOf(ctx context.Context, r resendable, err error) loss {
+	if ctx.Err() != nil || !r.Intact() {
 		return final
 	}
 	if _, ok := errors.AsType[*dialError](err); ok {
 		l.in.condemn(ReasonCrashed, "the process no longer takes connections")
 		return unsent
 	}
-	if !isIdempotent(r.Method) {
+	if !r.Idempotent() {
 		return final
 	}
 	timer := time.NewTimer(deathWait)
@@ -117,7 +145,7 @@ func (l *Lease) lossOf(r *http.Request, body *heldBody, err error) loss {
 		l.in.condemn(ReasonCrashed, "")
 		return delivered
 	case <-timer.C:
-	case <-r.Context().Done():
+	case <-ctx.Done():
 	}
 	return final
 }
@@ -133,7 +161,7 @@ func isIdempotent(method string) bool {
 // move exchanges the process for another one.
 func (l *Lease) move(ctx context.Context) error {
 	p := l.in.pool
-	next, err := p.acquire(ctx, l.in.spec.Release.Function)
+	next, _, err := p.acquire(ctx, l.in.spec.Release.Function)
 	if err != nil {
 		return err
 	}
@@ -149,6 +177,15 @@ type dialError struct{ err error }
 
 func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
+
+// A heldRequest is a request of package http and its body. It is resendable.
+type heldRequest struct {
+	r    *http.Request
+	body *heldBody
+}
+
+func (h heldRequest) Intact() bool     { return !h.body.wasRead() }
+func (h heldRequest) Idempotent() bool { return isIdempotent(h.r.Method) }
 
 // A heldBody is a request body that stays open until it is certain that it will
 // not be needed again. A nil one is of a request without a body.

@@ -156,35 +156,36 @@ func (p *Pool) retire(spec Spec) {
 // must call Release on the lease. The error is ErrUnknown, ErrBusy (a *BusyError),
 // ErrShuttingDown, a *StartError, or that of ctx.
 func (p *Pool) Acquire(ctx context.Context, name denofn.FunctionName) (*Lease, error) {
-	in, err := p.acquire(ctx, name)
+	in, waited, err := p.acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return &Lease{in: in}, nil
+	return &Lease{in: in, waited: waited}, nil
 }
 
 // acquire is Acquire without the lease.
-func (p *Pool) acquire(ctx context.Context, name denofn.FunctionName) (*instance, error) {
+func (p *Pool) acquire(ctx context.Context, name denofn.FunctionName) (*instance, Wait, error) {
 	p.mu.Lock()
 	if p.closing {
 		p.mu.Unlock()
-		return nil, ErrShuttingDown
+		return nil, Wait{}, ErrShuttingDown
 	}
 	fn := p.functions[name]
 	if fn == nil {
 		p.mu.Unlock()
-		return nil, ErrUnknown
+		return nil, Wait{}, ErrUnknown
 	}
 	in, wait, err := fn.acquire()
 	p.mu.Unlock()
 	if wait == nil {
-		return in, err
+		return in, Wait{}, err
 	}
+	began := time.Now()
 	timeout := time.NewTimer(p.config.QueueTimeout)
 	defer timeout.Stop()
 	select {
 	case got := <-wait.result:
-		return got.in, got.err
+		return got.in, p.waitOf(began, got.in), got.err
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-timeout.C:
@@ -200,7 +201,30 @@ func (p *Pool) acquire(ctx context.Context, name denofn.FunctionName) (*instance
 			got.in.giveBack()
 		}
 	}
-	return nil, err
+	return nil, Wait{}, err
+}
+
+// waitOf splits the time since began into what the process took to become ready
+// and what was spent in the queue.
+func (p *Pool) waitOf(began time.Time, in *instance) (w Wait) {
+	if in == nil {
+		return w
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.Queue = time.Since(began)
+	if from := latest(began, in.started); in.readyAt.After(from) {
+		w.Start = in.readyAt.Sub(from)
+		w.Queue = max(0, w.Queue-w.Start)
+	}
+	return w
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Status is what there is to know about one function.
