@@ -44,7 +44,8 @@ type fakeProcess struct {
 	exited   chan struct{}
 	exit     procman.Exit
 	die      func(code int)
-	looping  chan struct{} // closed: answers nobody any more
+	looping  chan struct{} // closed by loop: answers nobody any more
+	loop     sync.Once
 	primes   bool
 
 	mu      sync.Mutex
@@ -196,11 +197,7 @@ func (p *fakeProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.deno.delivered[id]++
 	p.deno.mu.Unlock()
 	if r.URL.Path == "/loop" {
-		select {
-		case <-p.looping:
-		default:
-			close(p.looping)
-		}
+		p.loop.Do(func() { close(p.looping) })
 	}
 	ms, _ := strconv.Atoi(r.URL.Path[1:])
 	answer := time.After(time.Duration(ms) * time.Millisecond)
