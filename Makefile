@@ -6,7 +6,7 @@ BIN    := bin/denofn
 DENO   := node_modules/.package-lock.json
 STATIC := CGO_ENABLED=0
 
-.PHONY: all build deno demo test lint race bench clean
+.PHONY: all build deno demo test proof lint race bench clean
 
 all: build
 
@@ -27,6 +27,10 @@ test: deno ## every test that needs no root; the last line counts them
 	@contrib/need ssh:openssh-client
 	$(GO) vet ./...
 	@set -o pipefail; $(GO) test -json ./... | $(GO) run ./contrib/testsummary
+
+proof: deno ## the long tests, tagged proof, and those that need other programs; CI runs them
+	@contrib/need ssh:openssh-client
+	@set -o pipefail; $(GO) test -tags proof -timeout 30m -run '^TestProof' -json ./... | $(GO) run ./contrib/testsummary
 
 race: deno
 	$(GO) test -race ./...
