@@ -1,0 +1,123 @@
+// Package bundler turns a function's source into one JavaScript file that Deno
+// runs without looking anything up.
+//
+// In goes a tree of files, in production a commit read straight from git's
+// objects, and the path of an entry module; out come the code, its source map,
+// and the list of everything in the tree that shaped them. There is no checkout:
+// esbuild parses, links and prints, and what a name means and what a file holds
+// is decided here (resolve.go, load.go).
+//
+//   - Paths are exact, as Deno resolves them. No extension is guessed; the error
+//     suggests the file that was meant.
+//   - A relative import may lead anywhere in the tree, and never out of it,
+//     symbolic links included.
+//   - `denofn/micro`, and the spellings that earlier versions had for it, are the
+//     library of package micro.
+//   - The runtime of package micro is the first module of every bundle.
+//
+// Whatever is wrong in the source is reported as denofn.Diagnostics: all
+// findings at once, sorted, with the line and a hint.
+package bundler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+
+	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/micro"
+)
+
+const (
+	// esbuildVersion is the version that go.mod names; a test compares them.
+	esbuildVersion = "0.28.2"
+	// format is raised whenever the same source gives another bundle for a reason
+	// of ours.
+	format = 1
+)
+
+// Version identifies everything that shapes a bundle beside its source: the
+// version of esbuild, the embedded library, and what this package makes of them.
+// Bundles of two versions may differ.
+func Version() string {
+	return fmt.Sprintf("%d+esbuild-%s+micro-%s", format, esbuildVersion, microHash())
+}
+
+func microHash() string {
+	h := sha256.New()
+	fs.WalkDir(micro.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := micro.Files.ReadFile(path)
+		fmt.Fprintf(h, "%s %d\n%s", path, len(content), content)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// A Tree is the source of functions: a read-only file system with git's hash of
+// each file. Paths are slash-separated from the root. It must be safe for
+// concurrent use, and its links must not lead out of it.
+type Tree interface {
+	fs.ReadFileFS
+	fs.ReadDirFS
+	fs.ReadLinkFS
+	// Hash returns the git blob hash of a file, of a link that of its target text.
+	// It follows no links.
+	Hash(path string) (string, error)
+}
+
+// Config is how a Bundler works.
+type Config struct{}
+
+// A Bundler makes bundles. It is safe for concurrent use.
+type Bundler struct {
+	config Config
+}
+
+// New returns a Bundler, which must be closed.
+func New(config Config) (*Bundler, error) {
+	return &Bundler{config: config}, nil
+}
+
+// Close ends what the Bundler has running.
+func (b *Bundler) Close() error { return nil }
+
+// A Source is a function to bundle.
+type Source struct {
+	Tree  Tree
+	Entry string // path of the entry module
+}
+
+// A Result is what a function was bundled to.
+type Result struct {
+	Code      []byte             // main.js
+	SourceMap []byte             // main.js.map, to which Code refers by that name
+	Inputs    []denofn.Input     // what was read of the tree, sorted by path
+	Files     map[string][]byte  // more files of the release, by path in its folder
+	Warnings  denofn.Diagnostics // worth knowing, not fatal
+}
+
+// Bundle bundles a function. Errors about its source are denofn.Diagnostics.
+func (b *Bundler) Bundle(ctx context.Context, source Source) (*Result, error) {
+	if !fs.ValidPath(source.Entry) {
+		return nil, fmt.Errorf("bundle %q: %w", source.Entry, fs.ErrInvalid)
+	}
+	files := newRecorder(source.Tree)
+	out, err := compile(ctx, files, job{Entry: source.Entry})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Errors) > 0 {
+		return nil, out.Errors.Sort()
+	}
+	return &Result{
+		Code:      out.Code,
+		SourceMap: out.SourceMap,
+		Inputs:    files.inputs(),
+		Warnings:  out.Warnings.Sort(),
+	}, nil
+}

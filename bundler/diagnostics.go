@@ -1,0 +1,64 @@
+package bundler
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/denofn/denofn"
+)
+
+// A finding travels with an error of ours through esbuild.
+type finding struct {
+	hint string
+}
+
+// diagnostics turns esbuild's messages into findings about the tree.
+func (c *compiler) diagnostics(messages []api.Message) denofn.Diagnostics {
+	var all denofn.Diagnostics
+	for _, m := range messages {
+		all = append(all, c.diagnostic(m))
+	}
+	return all
+}
+
+func (c *compiler) diagnostic(m api.Message) denofn.Diagnostic {
+	d := denofn.Diagnostic{Message: m.Text}
+	if l := m.Location; l != nil {
+		d.File = strings.TrimPrefix(publicName(l.File), "file:///")
+		d.Line = l.Line
+		d.Source = strings.TrimSuffix(l.LineText, "\r")
+		d.Column = runes(l.LineText, l.Column) + 1
+		d.Length = runes(l.LineText[min(l.Column, len(l.LineText)):], l.Length)
+	}
+	if own, ok := m.Detail.(finding); ok {
+		d.Hint = own.hint
+		if d.File == entryPlace {
+			d.File, d.Line, d.Column, d.Length, d.Source = c.job.Entry, 0, 0, 0, ""
+		}
+		return d
+	}
+	d.Hint = hintFor(m)
+	return d
+}
+
+// entryPlace is where esbuild says that an error about the entry itself is.
+const entryPlace = spaceOwn + ":" + entryModule
+
+// runes returns how many characters the first n bytes of s hold.
+func runes(s string, n int) int { return utf8.RuneCountInString(s[:min(max(n, 0), len(s))]) }
+
+// hintFor says what to do about a message of esbuild's own: what it suggests, or
+// else what it notes.
+func hintFor(m api.Message) string {
+	if l := m.Location; l != nil && l.Suggestion != "" {
+		return "write " + l.Suggestion
+	}
+	for _, note := range m.Notes {
+		if note.Text != "" {
+			return strings.TrimSuffix(note.Text, ":")
+		}
+	}
+	return ""
+}
