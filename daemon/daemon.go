@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/bundler"
 	"github.com/denofn/denofn/daemon/gateway"
 	"github.com/denofn/denofn/daemon/registry"
 	"github.com/denofn/denofn/gitreceive"
@@ -52,6 +53,7 @@ type Daemon struct {
 	lock     *os.File
 	registry *registry.Registry
 	pool     *procman.Pool
+	bundler  *bundler.Bundler
 	git      *gitreceive.Server
 	deployer *deployer
 	web      []*gateway.Server
@@ -129,9 +131,14 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("open pool: %w", err)
 	}
+	d.bundler, err = bundler.New(bundler.Config{})
+	if err != nil {
+		return fmt.Errorf("open bundler: %w", err)
+	}
 	d.deployer = &deployer{
 		registry: d.registry,
 		pool:     d.pool,
+		bundler:  d.bundler,
 		baseURL:  baseURL(sockets[SocketHTTP][0].Addr()),
 		logger:   logger,
 	}
@@ -241,13 +248,16 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 		drain.Go(func() error { return server.Shutdown(ctx) })
 	}
 	err := drain.Wait()
-	err = errors.Join(err, d.pool.Shutdown(ctx), d.servers.Wait(), d.lock.Close())
+	err = errors.Join(err, d.pool.Shutdown(ctx), d.bundler.Close(), d.servers.Wait(), d.lock.Close())
 	d.options.Logger.Info("stopped", "took", time.Since(began))
 	return err
 }
 
 // abandon releases what a failed Open had taken.
 func (d *Daemon) abandon() {
+	if d.bundler != nil {
+		d.bundler.Close()
+	}
 	if d.pool != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -27,6 +27,7 @@ type deployer struct {
 	store    *gitreceive.Store
 	registry *registry.Registry
 	pool     *procman.Pool
+	bundler  *bundler.Bundler
 	policy   atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
 	baseURL  string                          // of the gateway, for people: "http://127.0.0.1:8000"
 	logger   *slog.Logger
@@ -148,53 +149,6 @@ func unchanged(active *denofn.Release, f source) bool {
 		}
 	}
 	return true
-}
-
-// A build is a release and what it is made of, not yet on disk.
-type build struct {
-	release  *denofn.Release
-	files    map[string][]byte
-	warnings denofn.Diagnostics
-	took     time.Duration
-}
-
-// build bundles the functions side by side. The findings of all of them are
-// reported together.
-func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions []source) ([]build, error) {
-	builds := make([]build, len(functions))
-	errs := make([]error, len(functions))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range functions {
-		group.Go(func() error {
-			builds[i], errs[i] = bundle(ctx, push, f)
-			return nil
-		})
-	}
-	group.Wait()
-	return builds, joinDiagnostics(errs)
-}
-
-func bundle(ctx context.Context, push *gitreceive.Push, f source) (build, error) {
-	began := time.Now()
-	result, err := bundler.Bundle(ctx, bundler.Source{Tree: f.tree, Entry: f.Entry})
-	if err != nil {
-		return build{}, err
-	}
-	release := &denofn.Release{
-		Function:    f.Name,
-		Repository:  push.Repository,
-		Commit:      push.New.String(),
-		Entry:       f.Entry,
-		Bundler:     bundler.Version(),
-		Inputs:      result.Inputs,
-		Permissions: f.Permissions,
-		Settings:    f.Settings,
-		BundleBytes: int64(len(result.Code)),
-	}
-	files := map[string][]byte{"main.js": result.Code, "main.js.map": result.SourceMap}
-	release.ID = registry.ID(release, files)
-	return build{release, files, result.Warnings, time.Since(began)}, nil
 }
 
 // joinDiagnostics returns the findings of all errs as one sorted error, or the
