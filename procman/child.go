@@ -79,8 +79,8 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 		return nil, fmt.Errorf("create pipe: %w", err)
 	}
 	defer stderrWriter.Close()
-	process, err := f.start(command, stdin, stdoutWriter, stderrWriter)
-	if err != nil {
+	command.Stdin, command.Stdout, command.Stderr = stdin, stdoutWriter, stderrWriter
+	if err := f.host.Start(command); err != nil {
 		stdout.Close()
 		stderr.Close()
 		return nil, fmt.Errorf("start deno: %w", err)
@@ -88,7 +88,7 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	c := &child{
 		Transport: newTransport(p.socket),
 		conns:     conns{path: p.socket},
-		process:   process,
+		process:   command.Process,
 		places:    p,
 		cell:      cell,
 		limits:    l.limits,
@@ -115,7 +115,7 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	ctx, ended := context.WithCancel(context.Background())
 	var quota sync.WaitGroup
 	quota.Go(func() {
-		if cell.watch(ctx, process.Pid) {
+		if cell.watch(ctx, c.process.Pid) {
 			c.overQuota.Store(true)
 			c.Kill()
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // Config is how a Pool runs its processes. A zero value has the default that its
@@ -59,6 +60,10 @@ type Config struct {
 	// for. Default: the number of CPUs.
 	Warmups int
 
+	// Sandbox starts the processes. It stays the caller's, who closes it after
+	// Shutdown. Default: one that the pool opens for itself. A daemon has one: it
+	// takes over the daemon's own control group.
+	Sandbox *sandbox.Host
 	// Memory, CPU, Tasks and Disk are what one process may use, unless the function
 	// says otherwise. Defaults: 256M, no limit of CPU, 64 threads, and 1G for all
 	// that a function keeps in its own folders, for which it cannot ask itself.

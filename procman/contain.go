@@ -15,9 +15,12 @@ import (
 // openSandbox finds out what the machine offers to contain processes with, and
 // says once what it does not.
 func openSandbox(c *Config) (*sandbox.Host, error) {
-	host, err := sandbox.Open(sandbox.Config{Deno: c.DenoPath, Logger: c.Logger})
-	if err != nil {
-		return nil, fmt.Errorf("open sandbox: %w", err)
+	host := c.Sandbox
+	if host == nil {
+		var err error
+		if host, err = sandbox.Open(sandbox.Config{Deno: c.DenoPath, Logger: c.Logger}); err != nil {
+			return nil, fmt.Errorf("open sandbox: %w", err)
+		}
 	}
 	var missing []string
 	for _, layer := range host.Report() {
@@ -27,7 +30,11 @@ func openSandbox(c *Config) (*sandbox.Host, error) {
 		}
 	}
 	if c.RequireSandbox && len(missing) > 0 {
-		return nil, errors.Join(fmt.Errorf("the sandbox is required and lacks %s", strings.Join(missing, ", ")), host.Close())
+		err := fmt.Errorf("the sandbox is required and lacks %s", strings.Join(missing, ", "))
+		if c.Sandbox == nil {
+			err = errors.Join(err, host.Close())
+		}
+		return nil, err
 	}
 	return host, nil
 }

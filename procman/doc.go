@@ -21,8 +21,9 @@
 // and when to start one, state.go says how a process may change, and instance.go
 // sees one process from its start to its end. All of these are plain state under
 // the pool's one lock. What touches the operating system is behind the interface
-// in process.go: deno.go writes the command line, forker.go starts it, child.go
-// watches it, output.go reads what it writes.
+// in process.go: deno.go writes the command line, contain.go says what of the
+// machine it may have, forker.go starts it, child.go watches it, output.go reads
+// what it writes.
 //
 // # Protocol
 //

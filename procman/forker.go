@@ -3,69 +3,32 @@ package procman
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/denofn/denofn/procman/sandbox"
 )
 
-// A forker starts Denos. All are forked by one goroutine that keeps its thread to
-// itself: the kernel ties Pdeathsig to the thread that forked, and Go ends threads
-// as it likes, which would kill functions at random. The thread lives until Close,
-// so the signal comes exactly when the daemon dies, however it does.
+// A forker starts Denos, each in a sandbox of its own.
 type forker struct {
 	config *Config
 	host   *sandbox.Host
 	outlet *outlet
-	forks  chan fork
-	done   chan struct{}
-}
-
-type fork struct {
-	command *exec.Cmd
-	files   []*os.File
-	result  chan<- forked
-}
-
-type forked struct {
-	process *os.Process
-	err     error
 }
 
 func newForker(c *Config, host *sandbox.Host) *forker {
-	f := &forker{config: c, host: host, outlet: newOutlet(c.Output), forks: make(chan fork), done: make(chan struct{})}
-	go f.run()
-	return f
-}
-
-func (f *forker) run() {
-	defer close(f.done)
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	for fork := range f.forks {
-		c := fork.command
-		process, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Dir: c.Dir, Env: c.Env, Files: fork.files, Sys: c.SysProcAttr})
-		fork.result <- forked{process, err}
-	}
+	return &forker{config: c, host: host, outlet: newOutlet(c.Output)}
 }
 
 // Close implements launcher.
 func (f *forker) Close() {
-	close(f.forks)
-	<-f.done
 	f.outlet.close()
+	if f.config.Sandbox != nil { // the caller's
+		return
+	}
 	if err := f.host.Close(); err != nil {
 		f.config.Logger.Warn("control group not removed", "error", err)
 	}
-}
-
-// start starts a command in the forker's thread.
-func (f *forker) start(command *exec.Cmd, files ...*os.File) (*os.Process, error) {
-	result := make(chan forked, 1)
-	f.forks <- fork{command, files, result}
-	r := <-result
-	return r.process, r.err
 }
 
 // Launch implements launcher.

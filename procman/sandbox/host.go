@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"debug/elf"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type Host struct {
 	rules    []rule // that every sandbox has
 	network  []rule // that those with a network grant have as well
 	cgroups  *Cgroups
+	forker   *forker
 	report   Report
 }
 
@@ -55,12 +57,16 @@ func Open(c Config) (*Host, error) {
 	h.rules = append(h.rules, existing(systemPaths)...)
 	h.network = existing(networkPaths)
 	h.cgroups = OpenCgroups(c.Logger)
+	h.forker = newForker()
 	h.report = probe(h)
 	return h, nil
 }
 
 // Close gives the control group back. Every sandbox must have ended.
-func (h *Host) Close() error { return h.cgroups.Close() }
+func (h *Host) Close() error {
+	h.forker.close()
+	return h.cgroups.Close()
+}
 
 // Report says which layers are in force.
 func (h *Host) Report() Report { return h.report }
@@ -128,24 +134,29 @@ func existing(rules []rule) []rule {
 	})
 }
 
-// Command returns a command that starts Deno in a sandbox with one spawn, in a
-// session of its own and bound to die with the thread that starts it. Its files
-// may still be set; its Env is meant for the helper and may not be changed.
+// Command returns a command for [Host.Start], which starts Deno, or the program
+// that the profile names, in a sandbox with one spawn, in a session of its own and
+// bound to die with the daemon. Its files may still be set; its Env is meant for
+// the helper and may not be changed.
 //
 // Where the profile's group cannot limit memory, a limit of the process's private
 // memory is set in its place.
-//
-// What starts it may also take Path, Args, Env, Dir and SysProcAttr out of it
-// and do without package exec.
 func (h *Host) Command(p Profile) (*exec.Cmd, error) {
+	path, name := h.deno, "deno"
+	if p.Path != "" {
+		path, name = p.Path, cmp.Or(p.Name, filepath.Base(p.Path))
+	}
 	s := setup{
-		Path:     h.deno,
-		Args:     append([]string{"deno"}, p.Args...),
+		Path:     path,
+		Args:     append([]string{name}, p.Args...),
 		Rlimits:  p.rlimits(),
 		Landlock: h.landlock,
 		Seccomp:  h.seccomp,
 		Network:  p.Network,
 		Rules:    slices.Clone(h.rules),
+	}
+	if p.Path != "" {
+		s.Rules = append(s.Rules, rule{p.Path, rightsExecute})
 	}
 	if p.Network {
 		s.Rules = append(s.Rules, h.network...)
@@ -179,7 +190,7 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 		env = append(env, envMark+v)
 	}
 	return &exec.Cmd{
-		Path:        selfPath,
+		Path:        Self,
 		Args:        []string{helperName, string(encoded)},
 		Env:         env,
 		Dir:         p.Dir,
@@ -187,5 +198,6 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	}, nil
 }
 
-// selfPath is the running binary, also when an upgrade has replaced the file.
-const selfPath = "/proc/self/exe"
+// Self is the path of the running binary, also when an upgrade has replaced the
+// file. As [Profile.Path] it runs the daemon's own program in a sandbox.
+const Self = "/proc/self/exe"

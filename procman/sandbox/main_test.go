@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if sandbox.IsHelper() {
 		sandbox.Main()
 	}
+	if os.Args[0] == programName {
+		os.Exit(program(os.Args[1:]))
+	}
 	os.Exit(m.Run())
 }

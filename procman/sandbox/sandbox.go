@@ -1,5 +1,5 @@
 // Package sandbox contains one Deno process, as if the JavaScript engine in it
-// had been taken over.
+// had been taken over, or another program that works on what strangers wrote.
 //
 // Deno's own permissions decide what well-behaved code may do. This package
 // decides what is left when they fail. A sandbox is started by the denofn binary
@@ -25,10 +25,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Profile is what one Deno process may have. The zero value of each field
-// gives nothing.
+// A Profile is what one process may have. The zero value of each field gives
+// nothing.
 type Profile struct {
-	Args []string // Deno's arguments: "run", its flags, the script
+	// Path is the program, absolute or [Self]; "" is Deno. A program that is linked
+	// dynamically needs its libraries below /usr/lib. A Go program should be told
+	// what it has by GOMEMLIMIT and GOMAXPROCS in Env.
+	Path string
+	Name string   // what a program other than Deno is told that it is called; default: from Path
+	Args []string // arguments; Deno's are "run", its flags, the script
 	Env  []string // "NAME=value"; all of it, nothing is inherited
 	Dir  string   // working directory
 
@@ -51,9 +56,14 @@ type Rlimits struct {
 
 const defaultOpenFiles = 1024
 
-// denoDataBytes is the private writable address space that Deno 2 has before it
-// runs anything, most of it the range that V8 reserves for code (557 MB on amd64).
-const denoDataBytes = 576 << 20
+const (
+	// denoDataBytes is the private writable address space that Deno 2 has before it
+	// runs anything, most of it the range that V8 reserves for code (557 MB on amd64).
+	denoDataBytes = 576 << 20
+	// programDataBytes is the same for any other program, of which a Go one has the
+	// most: its runtime's own tables.
+	programDataBytes = 64 << 20
+)
 
 // rlimits returns the limits as the helper sets them.
 //
@@ -69,7 +79,11 @@ func (p *Profile) rlimits() []rlimit {
 	// Where the group cannot limit memory, the process's private memory stands
 	// in: all but the page cache. V8 takes it for the end of memory and dies of it.
 	if c := p.Cgroup; c != nil && !c.memory && c.limits.MemoryMaxBytes > 0 {
-		all = append(all, rlimit{unix.RLIMIT_DATA, denoDataBytes + uint64(c.limits.MemoryMaxBytes)})
+		own := uint64(denoDataBytes)
+		if p.Path != "" {
+			own = programDataBytes
+		}
+		all = append(all, rlimit{unix.RLIMIT_DATA, own + uint64(c.limits.MemoryMaxBytes)})
 	}
 	return all
 }
