@@ -194,7 +194,7 @@ func (c *Config) complete(path string) error {
 }
 
 func (c *Config) policy() (*manifest.Policy, error) {
-	return manifest.NewPolicy(c.Policy.Allow, c.Policy.Deny, c.Policy.AllowPrivateNet)
+	return manifest.NewPolicy(c.Policy.Allow, c.Policy.Deny)
 }
 
 const maxSocketPath = 107

@@ -124,11 +124,11 @@ func (d *deployer) plan(dep *deployment, push *gitreceive.Push) (functions, chan
 			dep.change.Remove = append(dep.change.Remove, active.Function)
 		}
 	}
-	claim := make([]denofn.FunctionName, 0, len(functions))
+	wanted := make([]registry.Wanted, 0, len(functions))
 	for _, f := range functions {
-		claim = append(claim, f.Name)
+		wanted = append(wanted, registry.Wanted{Function: f.Name, Hosts: f.Settings.Hosts})
 	}
-	dep.unclaim, err = d.registry.Claim(push.Repository, claim)
+	dep.unclaim, err = d.registry.Claim(push.Repository, wanted)
 	if err != nil {
 		dep.unclaim = func() {}
 		return nil, nil, err
@@ -140,7 +140,7 @@ func (d *deployer) plan(dep *deployment, push *gitreceive.Push) (functions, chan
 // recorded inputs and their hashes decide, so nothing needs to be bundled to know.
 func unchanged(active *denofn.Release, f source) bool {
 	if active.Bundler != bundler.Version() || active.Entry != f.Entry ||
-		!active.Permissions.Equal(f.Permissions) || !active.Settings.Equal(f.Settings) {
+		!active.Permissions.Equal(f.Permissions) || !active.Settings.Equal(f.Settings) || !active.Build.Equal(f.Build) {
 		return false
 	}
 	for _, in := range active.Inputs {
