@@ -2,6 +2,7 @@ package systemd_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,8 +28,8 @@ func record(h slog.Handler) {
 	l.Info("deployed", "repository", "blog", "commit", "", "took", 1234567*time.Microsecond, "error", errors.New(`no "x"`))
 	l.With("function", "hello").WithGroup("limits").Warn("process failed", "memory", 256, slog.Group("cpu", "share", 0.5))
 	l.Debug("nobody reads this")
-	l.LogAttrs(nil, slog.LevelDebug, "for me", slog.String("function", "hello"), slog.String("release", "0011"), slog.String("stream", "stdout"))
-	l.LogAttrs(nil, slog.LevelError, "TypeError: \x1b[31mred\n    at x", slog.String("function", "hello"), slog.String("stream", "stderr"), slog.String("request", "cafe"))
+	l.LogAttrs(context.Background(), slog.LevelDebug, "for me", slog.String("function", "hello"), slog.String("release", "0011"), slog.String("stream", "stdout"))
+	l.LogAttrs(context.Background(), slog.LevelError, "TypeError: \x1b[31mred\n    at x", slog.String("function", "hello"), slog.String("stream", "stderr"), slog.String("request", "cafe"))
 }
 
 func TestText(t *testing.T) {
