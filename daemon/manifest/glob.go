@@ -71,11 +71,15 @@ func matchGlob(pattern, name string) bool {
 // hasWildcard reports whether an element of a pattern stands for several names.
 func hasWildcard(element string) bool { return strings.ContainsAny(element, "*?[") }
 
-// maxFolders is how many folders one pattern may lead through. Git stores equal
-// folders once, so that a small push can hold more than can ever be walked.
-const maxFolders = 50_000
+// maxFolders is how many folders one pattern may lead through, and maxDepth how
+// deep. Git stores equal folders once, so that a small push can hold more than can
+// ever be walked.
+const (
+	maxFolders = 20_000
+	maxDepth   = 32
+)
 
-var errTooManyFolders = fmt.Errorf("more than %d folders have to be looked at", maxFolders)
+var errTooManyFolders = fmt.Errorf("more than %d folders, or folders more than %d deep, have to be looked at", maxFolders, maxDepth)
 
 // expand returns the folders that a checked pattern matches, sorted. Wildcards do
 // not match shared code and node_modules. The error may be errTooManyFolders.
@@ -105,7 +109,7 @@ func (e *expansion) walk(dir string, depth int) error {
 	if e.seen[step{dir, depth}] {
 		return nil
 	}
-	if len(e.seen) == maxFolders {
+	if len(e.seen) == maxFolders || strings.Count(dir, "/") == maxDepth {
 		return errTooManyFolders
 	}
 	e.seen[step{dir, depth}] = true

@@ -27,7 +27,7 @@ func (a asked) flag() string {
 	if a.value == "" {
 		return "--" + verb + "-" + a.kind
 	}
-	return "--" + verb + "-" + a.kind + "=" + strings.ReplaceAll(a.value, ",", ",,")
+	return "--" + verb + "-" + a.kind + "=" + a.value
 }
 
 // kindNames are the kinds that a function can have.
@@ -144,7 +144,9 @@ func parseKind(kind, values string, hasValues, deny bool) ([]asked, *problem) {
 	}
 	if !slices.Contains(kindNames, kind) {
 		hint := "Deno's kinds are " + strings.Join(kindNames, ", ")
-		if near := nearest(kind, kindNames); near != "" {
+		if name, value, ok := strings.Cut(kind, " "); ok && slices.Contains(kindNames, name) {
+			hint = fmt.Sprintf("did you mean %q?", asked{kind: name, value: value, deny: deny}.flag())
+		} else if near := nearest(kind, kindNames); near != "" {
 			hint = fmt.Sprintf("did you mean %s?", asked{kind: near, deny: deny}.flag())
 		}
 		return nil, &problem{flag + " is not a permission", hint}
@@ -153,7 +155,7 @@ func parseKind(kind, values string, hasValues, deny bool) ([]asked, *problem) {
 		return []asked{{kind: kind, deny: deny}}, nil
 	}
 	var all []asked
-	for _, value := range splitValues(values) {
+	for value := range strings.SplitSeq(values, ",") {
 		a, problem := parseValue(kind, value, deny)
 		if problem != nil {
 			return nil, problem
@@ -173,16 +175,6 @@ func parseValue(kind, text string, deny bool) (asked, *problem) {
 		return asked{}, &problem{fmt.Sprintf("%s: %q %s", asked{kind: kind, deny: deny}.flag(), text, reason), hint}
 	}
 	return asked{kind: kind, value: value, deny: deny}, nil
-}
-
-// splitValues splits at commas; a doubled one is a comma in a value.
-func splitValues(s string) []string {
-	const comma = "\x00"
-	parts := strings.Split(strings.ReplaceAll(s, ",,", comma), ",")
-	for i := range parts {
-		parts[i] = strings.ReplaceAll(parts[i], comma, ",")
-	}
-	return parts
 }
 
 // readPermissionObject reads {"net": true, "env": ["TOKEN"], "read": {"allow": …, "deny": …}}.

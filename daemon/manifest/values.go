@@ -132,6 +132,8 @@ func checkPath(s string) (name, reason, hint string) {
 	switch {
 	case s == "" || strings.ContainsAny(s, "\x00\n"):
 		return "", "is no path", "write it like ./data"
+	case strings.Contains(s, ","):
+		return "", "has a comma, which Deno takes for the end of the path", "give the file another name, or ask for its folder"
 	case strings.HasPrefix(s, "~"), strings.HasPrefix(s, "file:"), strings.Contains(s, "$"):
 		return "", "is no path that denofn understands", "write it like ./data or /srv/media"
 	case path.IsAbs(s):
