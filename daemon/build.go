@@ -53,6 +53,7 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		Inputs:      result.Inputs,
 		Permissions: f.Permissions,
 		Settings:    f.Settings,
+		Build:       f.Build,
 		BundleBytes: int64(len(result.Code)),
 	}
 	files := map[string][]byte{"main.js": result.Code, "main.js.map": result.SourceMap}
