@@ -42,7 +42,7 @@ type Config struct {
 	// StopTimeout is how long a process has between TERM and KILL. Default 3 seconds.
 	StopTimeout time.Duration
 	// DrainTimeout is how long a replaced process may go on with the requests that it
-	// has. Default 1 minute.
+	// has, or as long as the function's timeout if that is longer. Default 1 minute.
 	DrainTimeout time.Duration
 	// StuckGrace is how long a process may take to show that it is not stuck, after it
 	// has let a request run into its timeout. Default 2 seconds.
@@ -56,6 +56,9 @@ type Config struct {
 	// says otherwise. Default 1000: one event loop can have very many requests open,
 	// and what bounds them is descriptors.
 	Concurrency int
+	// Calls is how many calls of one task run at once. Default 4. More wait in the
+	// queue.
+	Calls int
 	// Warmups is how many processes may be starting at once that no request waits
 	// for. Default: the number of CPUs.
 	Warmups int
@@ -99,6 +102,7 @@ const (
 	defaultMaxQueue     = 1000
 	defaultQueueTimeout = 30 * time.Second
 	defaultConcurrency  = 1000
+	defaultCalls        = 4
 	defaultLogRate      = 500
 	defaultMemory       = 256 << 20
 	defaultTasks        = 64
@@ -115,6 +119,7 @@ func (c *Config) complete() error {
 	setDefault(&c.MaxQueue, defaultMaxQueue)
 	setDefault(&c.QueueTimeout, defaultQueueTimeout)
 	setDefault(&c.Concurrency, defaultConcurrency)
+	setDefault(&c.Calls, defaultCalls)
 	setDefault(&c.LogRate, defaultLogRate)
 	setDefault(&c.Memory, defaultMemory)
 	setDefault(&c.Tasks, defaultTasks)
@@ -135,7 +140,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
 	}
 	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 ||
-		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Warmups < 0 || c.LogRate < 0 ||
+		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Calls < 0 || c.Warmups < 0 || c.LogRate < 0 ||
 		c.Memory < 0 || c.CPU < 0 || c.Tasks < 0 || c.Disk < 0 {
 		return errors.New("negative limit")
 	}
@@ -176,10 +181,11 @@ type limits struct {
 	cpu          denofn.Percent // 0: no limit
 	tasks        int
 	disk         denofn.Bytes
+	once         bool // a process takes one request in its life: the function is a task
 }
 
 func (c *Config) limitsOf(s denofn.Settings) limits {
-	return limits{
+	l := limits{
 		idleTimeout:  cmp.Or(s.IdleTimeout.Duration, c.IdleTimeout),
 		timeout:      cmp.Or(s.Timeout.Duration, c.Timeout),
 		concurrency:  cmp.Or(s.Concurrency, c.Concurrency),
@@ -190,6 +196,11 @@ func (c *Config) limitsOf(s denofn.Settings) limits {
 		tasks:        cmp.Or(s.Tasks, c.Tasks),
 		disk:         c.Disk,
 	}
+	if s.Handler == denofn.HandlerTask {
+		l.once, l.concurrency = true, 1
+		l.minInstances, l.maxInstances = 0, cmp.Or(s.Instances.Max, c.Calls)
+	}
+	return l
 }
 
 type discard struct{}

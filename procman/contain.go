@@ -69,7 +69,7 @@ func (f *forker) newCell(l launch, p places, fills bool) (*cell, error) {
 			Dir:       p.home,
 			ReadOnly:  []string{p.dir},
 			ReadWrite: []string{p.runDir},
-			Network:   r.Permissions.Net.All || len(r.Permissions.Net.Allow) > 0,
+			Network:   hasNetwork(r),
 			Cgroup:    group,
 			Rlimits: sandbox.Rlimits{
 				OpenFiles:     openFiles(l.limits.concurrency),
@@ -86,6 +86,11 @@ func (f *forker) newCell(l launch, p places, fills bool) (*cell, error) {
 	}
 	c.grant(r.Permissions, p.home)
 	return c, nil
+}
+
+// hasNetwork reports whether the release may open connections.
+func hasNetwork(r *denofn.Release) bool {
+	return r.Settings.Handler != denofn.HandlerTask && (r.Permissions.Net.All || len(r.Permissions.Net.Allow) > 0)
 }
 
 // openFiles is how many descriptors a process gets that takes so many requests:

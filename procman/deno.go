@@ -84,7 +84,9 @@ func (c *Config) permissions(r *denofn.Release, p places) denofn.Permissions {
 	asked := r.Permissions
 	asked.Read = inHome(asked.Read, p.home)
 	asked.Write = inHome(asked.Write, p.home)
-	if !c.AllowPrivateNet {
+	if r.Settings.Handler == denofn.HandlerTask {
+		asked.Net = denofn.Access{}
+	} else if !c.AllowPrivateNet {
 		asked.Net.Deny = append(slices.Clone(asked.Net.Deny), privateNet(asked.Net)...)
 	}
 	socket := denofn.Access{Allow: []string{p.socket}}

@@ -8,6 +8,9 @@ import (
 	"github.com/denofn/denofn"
 )
 
+// ErrTask is what Warm answers for a task.
+var ErrTask = errors.New("a task is not kept warm: each call starts a process")
+
 // What Acquire may answer besides a *StartError and the context's error.
 var (
 	ErrUnknown      = errors.New("no such function")

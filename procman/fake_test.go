@@ -47,9 +47,11 @@ type fakeProcess struct {
 	looping  chan struct{} // closed by loop: answers nobody any more
 	loop     sync.Once
 	primes   bool
+	once     bool // the release is a task
 
 	mu      sync.Mutex
 	told    bool // guarded by mu: to end
+	taken   int  // guarded by mu: requests so far
 	isReady bool // guarded by mu
 }
 
@@ -67,7 +69,7 @@ func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 		d.launched[r.Function]++
 	}
 	p := &fakeProcess{
-		deno: d, number: len(d.live), primes: l.Primes(), release: r.ID, function: r.Function,
+		deno: d, number: len(d.live), primes: l.Primes(), release: r.ID, function: r.Function, once: r.Settings.Handler == denofn.HandlerTask,
 		ready: make(chan struct{}), exited: make(chan struct{}), looping: make(chan struct{}),
 	}
 	ended := make(chan int, 1)
@@ -183,6 +185,10 @@ func (d *fakeDeno) looping(name denofn.FunctionName) int {
 func (p *fakeProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	ready := p.isReady
+	p.taken++
+	if p.once && p.taken > 1 {
+		p.deno.fault("process %d of a task is given %d calls", p.number, p.taken)
+	}
 	p.mu.Unlock()
 	select {
 	case <-p.exited:

@@ -53,8 +53,8 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 	fn.spec, fn.limits = spec, l
 	fn.failure, fn.broken, fn.failures, fn.retryAt = nil, false, 0, time.Time{}
 	fn.generation++
-	fn.warm = spec.Release.Settings.WarmupOnStart || l.minInstances > 0
-	wanted := len(old) > 0 || len(fn.waiting) > 0 || fn.warm
+	fn.warm = !l.once && (spec.Release.Settings.WarmupOnStart || l.minInstances > 0)
+	wanted := !l.once && (len(old) > 0 || len(fn.waiting) > 0 || fn.warm)
 	switch {
 	case candidate != nil && wanted:
 		fn.adopt(candidate)
@@ -63,11 +63,11 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 		candidate.drain()
 	}
 	for _, in := range old {
-		if in.state == Starting || fn.count(Ready) > 0 {
+		if in.state == Starting || fn.count(Ready) > 0 || l.once {
 			in.drain()
 		}
 	}
-	if len(old) > 0 && fn.count(Starting, Ready) == 0 {
+	if len(old) > 0 && fn.count(Starting, Ready) == 0 && !l.once {
 		fn.start()
 	}
 	fn.settle()
@@ -171,7 +171,8 @@ func (fn *function) refuse(err error) {
 // settle gives waiting requests to processes that can take them, and starts a
 // process if there is need of one, room for it, and none on its way. One at a
 // time: the requests of a burst share the first start, and only those that it
-// cannot take lead to the next.
+// cannot take lead to the next. The calls of a task share nothing: each that waits
+// has a start of its own on the way, as far as there is room.
 func (fn *function) settle() {
 	if fn.pool.closing || fn.pool.functions[fn.name] != fn {
 		return
@@ -185,6 +186,10 @@ func (fn *function) settle() {
 		fn.waiting = fn.waiting[1:]
 		in.lend()
 		w.result <- acquired{in: in}
+	}
+	if fn.limits.once {
+		fn.settleCalls()
+		return
 	}
 	outdated := len(fn.instances) > 0 && fn.count(Starting, Ready) == 0
 	demanded := len(fn.waiting) > 0 || outdated
@@ -256,6 +261,11 @@ func (fn *function) failed(in *instance, failure *StartError) {
 			fn.failures = 0
 		}
 		fn.failures++
+		// A task that ends by itself has failed at what it was called for. The next
+		// call may be about something else.
+		if fn.limits.once && failure.WasReady {
+			fn.failures = 0
+		}
 		if n := fn.failures - 2; n >= 0 {
 			failure.RetryAfter = min(maxBackoff, firstBackoff<<min(n, 16))
 			fn.retryAt = time.Now().Add(failure.RetryAfter)

@@ -207,7 +207,7 @@ func (in *instance) drain() {
 		close(in.quit)
 		return
 	}
-	in.drainTimer = time.AfterFunc(in.pool.config.DrainTimeout, func() {
+	in.drainTimer = time.AfterFunc(max(in.pool.config.DrainTimeout, in.limits.timeout), func() {
 		in.pool.mu.Lock()
 		defer in.pool.mu.Unlock()
 		if in.active > 0 && in.state == Draining {
@@ -244,7 +244,7 @@ func (in *instance) stopTimers() {
 
 // takesRequests reports whether the process can be given one more request.
 func (in *instance) takesRequests() bool {
-	return in.state == Ready && !in.suspected && in.active < in.limits.concurrency
+	return in.state == Ready && !in.suspected && in.active < in.limits.concurrency && !(in.limits.once && in.requests > 0)
 }
 
 // lend gives the process one more request. The pool's lock is held.
@@ -266,6 +266,11 @@ func (in *instance) giveBack() {
 	switch {
 	case in.state == Draining && in.active == 0:
 		closeOnce(in.quit)
+	case in.state == Ready && in.limits.once:
+		in.drain()
+		if in.function != nil {
+			in.function.settle()
+		}
 	case in.state == Ready:
 		if in.active == 0 {
 			in.idleSince = time.Now()

@@ -1,6 +1,7 @@
 package procman_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -30,8 +31,8 @@ type action struct {
 
 func (a action) String() string {
 	s := a.settings
-	return fmt.Sprintf("+%s %s %s n=%d %s warmup=%t concurrency=%d instances=%v\n",
-		a.wait, a.kind, a.function, a.n, a.release, s.WarmupOnStart, s.Concurrency, s.Instances)
+	return fmt.Sprintf("+%s %s %s n=%d %s %s warmup=%t concurrency=%d instances=%v\n",
+		a.wait, a.kind, a.function, a.n, a.release, s.Handler, s.WarmupOnStart, s.Concurrency, s.Instances)
 }
 
 var actions = rapid.Custom(func(t *rapid.T) action {
@@ -55,6 +56,7 @@ var actions = rapid.Custom(func(t *rapid.T) action {
 
 var settings = rapid.Custom(func(t *rapid.T) denofn.Settings {
 	return denofn.Settings{
+		Handler:       rapid.SampledFrom([]denofn.Handler{"", "", "", denofn.HandlerTask}).Draw(t, "handler"),
 		WarmupOnStart: rapid.Bool().Draw(t, "warmup"),
 		Concurrency:   rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "concurrency"),
 		Instances: denofn.Instances{
@@ -83,6 +85,10 @@ func TestInterleavings(t *testing.T) {
 	})
 }
 
+const mostCalls = 2
+
+func isTask(r denofn.Release) bool { return r.Settings.Handler == denofn.HandlerTask }
+
 // A stage plays a script on a pool with fake processes.
 type stage struct {
 	pool     *procman.Pool
@@ -98,7 +104,7 @@ func play(ctx context.Context, script []action) []string {
 	s := &stage{
 		pool: procman.NewWithLauncher(procman.Config{
 			IdleTimeout: 5 * time.Second, Timeout: 2 * time.Second, StartTimeout: 3 * time.Second, StopTimeout: time.Second,
-			DrainTimeout: 20 * time.Second, StuckGrace: time.Second, QueueTimeout: 10 * time.Second, Warmups: 1, MaxQueue: 30,
+			DrainTimeout: 20 * time.Second, StuckGrace: time.Second, QueueTimeout: 10 * time.Second, Warmups: 1, MaxQueue: 30, Calls: mostCalls,
 		}, deno),
 		deno:     deno,
 		releases: make(map[denofn.FunctionName]denofn.Release),
@@ -223,7 +229,7 @@ func (s *stage) burst(ctx context.Context, name denofn.FunctionName, n int) {
 	s.deno.mu.Lock()
 	started := s.deno.launched[name] - before
 	s.deno.mu.Unlock()
-	if cold && started > 1 {
+	if cold && started > 1 && !isTask(s.releases[name]) {
 		s.deno.fault("a burst of %d requests started %d processes", n, started)
 	}
 }
@@ -247,7 +253,8 @@ func (s *stage) check() {
 			if p.State == procman.Ready && p.Release != release.ID {
 				outdated++
 			}
-			if p.State == procman.Ready && (release.Settings.Concurrency == 0 || p.Active < release.Settings.Concurrency) {
+			if p.State == procman.Ready && !isTask(release) && (release.Settings.Concurrency == 0 || p.Active < release.Settings.Concurrency) ||
+				p.State == procman.Ready && isTask(release) && p.Requests == 0 {
 				idle++
 			}
 			if limit := release.Settings.Concurrency; limit > 0 && p.Release == release.ID && p.Active > limit {
@@ -260,10 +267,14 @@ func (s *stage) check() {
 		if status.Waiting > 0 && outdated == 0 && idle > s.deno.looping(status.Function) {
 			s.deno.fault("%s: %d requests wait while %d processes could take them", status.Function, status.Waiting, idle)
 		}
-		if starting > 1 {
+		if starting > 1 && !isTask(release) {
 			s.deno.fault("%s: %d processes of %s are starting at once", status.Function, starting, release.ID)
 		}
-		if limit := max(1, release.Settings.Instances.Min, release.Settings.Instances.Max); serving > limit {
+		limit := max(1, release.Settings.Instances.Min, release.Settings.Instances.Max)
+		if isTask(release) {
+			limit = cmp.Or(release.Settings.Instances.Max, mostCalls)
+		}
+		if serving > limit {
 			s.deno.fault("%s: %d processes, above the limit of %d", status.Function, serving, limit)
 		}
 		if n := s.deno.primings(status.Function); n > 1 || n > 0 && serving > 0 {
@@ -287,6 +298,9 @@ func (s *stage) checkQuiet() {
 			continue
 		}
 		kept := release.Settings.Instances.Min
+		if isTask(release) {
+			kept = 0
+		}
 		ready := 0
 		for _, p := range status.Processes {
 			if p.Active > 0 {

@@ -72,8 +72,15 @@ func (p *Pool) warmedUp(in *instance) {
 }
 
 // Warm waits until the function has a process that is ready. The errors are those
-// of Acquire.
+// of Acquire, and ErrTask.
 func (p *Pool) Warm(ctx context.Context, name denofn.FunctionName) error {
+	p.mu.Lock()
+	fn := p.functions[name]
+	isTask := fn != nil && fn.limits.once
+	p.mu.Unlock()
+	if isTask {
+		return ErrTask
+	}
 	lease, err := p.Acquire(ctx, name)
 	if err == nil {
 		lease.Release()
