@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/tailscale/hujson"
@@ -138,7 +139,7 @@ var hujsonError = regexp.MustCompile(`^hujson: line (\d+), column (\d+): (?s:(.*
 func (f *file) syntaxError(err error) {
 	m := hujsonError.FindStringSubmatch(err.Error())
 	if m == nil {
-		f.wrong = append(f.wrong, denofn.Diagnostic{File: f.path, Message: "this is not JSON: " + err.Error()})
+		f.wrong = append(f.wrong, denofn.Diagnostic{File: f.path, Message: "this is not JSON: " + oneLine(err.Error())})
 		return
 	}
 	line, err1 := strconv.Atoi(m[1])
@@ -150,11 +151,26 @@ func (f *file) syntaxError(err error) {
 	for range line - 1 {
 		offset += bytes.IndexByte(f.text[offset:], '\n') + 1
 	}
-	message, hint := "this is not JSON: "+m[3], "is a comma or a quotation mark missing before this?"
+	message, hint := "this is not JSON: "+oneLine(m[3]), "is a comma or a quotation mark missing before this?"
 	if len(bytes.TrimSpace(f.text)) == 0 {
 		message, hint = "the file is empty", "write {}, or remove the file"
 	}
 	f.refuse(span{offset: offset + column - 1}, message, hint)
+}
+
+// oneLine makes text from a file fit to be part of a message.
+func oneLine(s string) string {
+	const most = 120
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return string(runes)
 }
 
 // at returns a finding at a place in the file.

@@ -53,6 +53,9 @@ func (r *Registry) Activate(change Change) error {
 		next.Functions[release.Function] = succeed(next.Functions[release.Function], release)
 		set[i] = release
 	}
+	if err := next.check(); err != nil { // nothing is written that could not be read again
+		return fmt.Errorf("activate: %w", err)
+	}
 	if err := r.writeState(next); err != nil {
 		// The rename may have been done. Whether it was or not, what is live now is
 		// to be live after a restart.

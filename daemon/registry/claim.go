@@ -31,8 +31,16 @@ func (r *Registry) Claim(repository denofn.RepositoryName, wanted []Wanted) (unc
 	defer r.mu.Unlock()
 	owners, hosts := r.owners(), r.foreignHosts(repository)
 	byHost := make(map[string]denofn.FunctionName)
+	byName := make(map[string]denofn.FunctionName)
 	var refused denofn.Diagnostics
 	for _, w := range wanted {
+		if first, ok := byName[w.Function.Fold()]; ok {
+			refused = append(refused, denofn.Diagnostic{
+				Message: fmt.Sprintf("function names %q and %q differ only in case, or not at all", first, w.Function),
+				Hint:    "rename one of them",
+			})
+		}
+		byName[w.Function.Fold()] = w.Function
 		if d, ok := r.refuseName(repository, w.Function, owners[w.Function.Fold()]); ok {
 			refused = append(refused, d)
 		}

@@ -355,6 +355,7 @@ func TestClaim(t *testing.T) {
 		{"second", []registry.Wanted{{Function: "a", Hosts: []string{"site.example"}}}, []string{`function "a" asks for host "site.example", which belongs to function "site" of repository "first"`}},
 		{"second", []registry.Wanted{{Function: "a", Hosts: []string{"new.example"}}}, []string{`which belongs to function "new" of repository "third"`}},
 		{"second", []registry.Wanted{{Function: "a", Hosts: []string{"x.example"}}, {Function: "b", Hosts: []string{"x.example"}}}, []string{`functions "a" and "b" both ask for host "x.example"`}},
+		{"second", []registry.Wanted{{Function: "a"}, {Function: "A"}}, []string{`"a" and "A"`}},
 		{"first", []registry.Wanted{{Function: "hello", Hosts: []string{"site.example"}}, {Function: "Site"}}, nil},
 		{"third", []registry.Wanted{{Function: "new", Hosts: []string{"new.example"}}}, nil},
 	} {

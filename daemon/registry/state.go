@@ -50,7 +50,7 @@ func (s state) clone() state {
 	return s
 }
 
-// parseState checks everything that becomes part of a path.
+// parseState reads the content of state.json.
 func parseState(text []byte) (state, error) {
 	s := newState()
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -65,28 +65,36 @@ func parseState(text []byte) (state, error) {
 	if s.Repositories == nil || s.Functions == nil {
 		return state{}, errors.New("repositories or functions are missing")
 	}
+	if err := s.check(); err != nil {
+		return state{}, err
+	}
+	return s, nil
+}
+
+// check reports names and IDs that are none: all of them become parts of paths.
+func (s state) check() error {
 	for name := range s.Repositories {
 		if _, err := denofn.ParseRepositoryName(string(name)); err != nil {
-			return state{}, err
+			return err
 		}
 	}
 	folded := make(map[string]bool)
 	for name, f := range s.Functions {
 		if _, err := denofn.ParseFunctionName(string(name)); err != nil {
-			return state{}, err
+			return err
 		}
 		if folded[name.Fold()] {
-			return state{}, fmt.Errorf("two functions are called %s", name.Fold())
+			return fmt.Errorf("two functions are called %s", name.Fold())
 		}
 		folded[name.Fold()] = true
 		if _, err := denofn.ParseRepositoryName(string(f.Repository)); err != nil {
-			return state{}, err
+			return err
 		}
 		if !isReleaseID(f.Release) || slices.ContainsFunc(f.Previous, func(id denofn.ReleaseID) bool { return !isReleaseID(id) }) {
-			return state{}, fmt.Errorf("function %s has a release that is none", name)
+			return fmt.Errorf("function %s has a release that is none", name)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // A versionError is a state that a later denofn wrote. It is no damage, and
