@@ -117,6 +117,9 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("open registry: %w", err)
 	}
+	for _, repair := range d.registry.Repairs() {
+		logger.Error("registry was damaged", "repair", repair)
+	}
 	d.pool, err = procman.New(procman.Config{
 		DenoPath:        config.Deno,
 		RuntimeDir:      config.RuntimeDir,
@@ -173,7 +176,11 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 		update.Set = append(update.Set, procman.Change{Spec: spec})
 	}
 	d.pool.Update(update)
-	return d.deployer.catchUp(ctx, d.config.DeployBranch)
+	if err := d.deployer.catchUp(ctx, d.config.DeployBranch); err != nil {
+		return err
+	}
+	d.deployer.collect()
+	return nil
 }
 
 func (d *Daemon) serve(sockets map[string][]net.Listener) {

@@ -143,12 +143,7 @@ func unchanged(active *denofn.Release, f source) bool {
 		!active.Permissions.Equal(f.Permissions) || !active.Settings.Equal(f.Settings) || !active.Build.Equal(f.Build) {
 		return false
 	}
-	for _, in := range active.Inputs {
-		if hash, err := f.tree.Hash(in.Path); err != nil || hash != in.Hash {
-			return false
-		}
-	}
-	return true
+	return bundler.Unchanged(f.tree, active.Inputs, f.Dir, f.Build.Include)
 }
 
 // joinDiagnostics returns the findings of all errs as one sorted error, or the
@@ -218,6 +213,9 @@ func (dep *deployment) Activate(context.Context) error {
 	}
 	d.pool.Update(procman.Update{Set: dep.updates, Remove: dep.change.Remove})
 	dep.unclaim()
+	if len(dep.change.Set) > 0 {
+		d.collect(dep.change.Set...)
+	}
 	took := time.Since(dep.began)
 	dep.report.live(len(dep.change.Set), took)
 	d.logger.Info("deployed", "repository", dep.change.Repository, "commit", dep.change.Commit,

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,7 @@ func TestKilled(t *testing.T) {
 			want += fmt.Sprintf(" c=%d", generation)
 		}
 		wantLive(t, r, dir, want)
+		wantWhole(t, dir)
 		if generation < told {
 			t.Errorf("round %d: generation %d is live after %d was told", rounds, generation, told)
 		}
@@ -112,4 +114,20 @@ func TestKilled(t *testing.T) {
 	}
 	commit, _ := open(t, dir).Deployed("app")
 	t.Logf("%d kills, generation %s", rounds, commit)
+}
+
+// wantWhole checks that what has the name of a release has all of one.
+func wantWhole(t *testing.T, dir string) {
+	t.Helper()
+	releases, err := filepath.Glob(filepath.Join(dir, "releases", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, release := range releases {
+		for _, name := range []string{"main.js", "main.js.map", "manifest.json"} {
+			if info, err := os.Stat(filepath.Join(release, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s is not whole: %s: %v", release, name, err)
+			}
+		}
+	}
 }
