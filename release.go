@@ -41,7 +41,7 @@ func (b Build) Equal(c Build) bool { return slices.Equal(b.Include, c.Include) &
 // An Input is one file of the repository that a release was made from.
 type Input struct {
 	Path string `json:"path"` // slash-separated, from the repository's root
-	Hash string `json:"hash"` // git blob hash, hex SHA-1; of a symbolic link, that of its target text
+	Hash string `json:"hash"` // git blob hash, hex SHA-1; of a symbolic link, that of its target text; empty: there was no such file
 }
 
 // Settings is how a function asks, in registry.json, to be run. The zero value

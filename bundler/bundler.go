@@ -20,11 +20,15 @@
 package bundler
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
+	"time"
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/micro"
@@ -70,17 +74,54 @@ type Tree interface {
 	Hash(path string) (string, error)
 }
 
-// Config is how a Bundler works.
-type Config struct{}
+// Config is how a Bundler works. The zero value of a field is the default that it
+// names.
+type Config struct {
+	// DenoPath is the Deno that looks up and fetches what is not in the tree. Empty:
+	// such imports are errors.
+	DenoPath string
+	// CacheDir keeps what was fetched. It is shared by all functions and can be
+	// deleted at any time. Required with DenoPath.
+	CacheDir string
+	// Env is added to the environment of the Deno that fetches: addresses of
+	// registries and proxies.
+	Env []string
+	// ImportHosts are the hosts that https: modules may come from. Default: those
+	// that Deno itself allows.
+	ImportHosts []string
+	// AllowUnversioned lets functions import packages without saying which version.
+	AllowUnversioned bool
+	// SkipScripts names the npm packages that work although their lifecycle scripts
+	// are not run.
+	SkipScripts []string
+	// FetchTimeout is how long one function's modules may take to fetch. Default 2
+	// minutes.
+	FetchTimeout time.Duration
+	// Spawner starts child processes. Default: without a sandbox.
+	Spawner Spawner
+}
 
 // A Bundler makes bundles. It is safe for concurrent use.
 type Bundler struct {
-	config Config
+	config  Config
+	spawner Spawner
+
+	fetching sync.Mutex             // held by the one that runs Deno on the shared cache
+	deno     func() (string, error) // its version, found out once
 }
 
 // New returns a Bundler, which must be closed.
 func New(config Config) (*Bundler, error) {
-	return &Bundler{config: config}, nil
+	if config.DenoPath != "" && config.CacheDir == "" {
+		return nil, errors.New("a bundler with a Deno needs a cache folder")
+	}
+	config.FetchTimeout = cmp.Or(config.FetchTimeout, 2*time.Minute)
+	b := &Bundler{config: config, spawner: config.Spawner}
+	if b.spawner == nil {
+		b.spawner = plain{config.DenoPath}
+	}
+	b.deno = sync.OnceValues(b.askVersion)
+	return b, nil
 }
 
 // Close ends what the Bundler has running.
@@ -90,6 +131,10 @@ func (b *Bundler) Close() error { return nil }
 type Source struct {
 	Tree  Tree
 	Entry string // path of the entry module
+	Dir   string // the function's folder; default: that of Entry
+	// Include are globs, from Dir, of files that are shipped with the release. They
+	// come back in Result.Files.
+	Include []string
 }
 
 // A Result is what a function was bundled to.
@@ -106,18 +151,7 @@ func (b *Bundler) Bundle(ctx context.Context, source Source) (*Result, error) {
 	if !fs.ValidPath(source.Entry) {
 		return nil, fmt.Errorf("bundle %q: %w", source.Entry, fs.ErrInvalid)
 	}
-	files := newRecorder(source.Tree)
-	out, err := compile(ctx, files, job{Entry: source.Entry})
-	if err != nil {
-		return nil, err
-	}
-	if len(out.Errors) > 0 {
-		return nil, out.Errors.Sort()
-	}
-	return &Result{
-		Code:      out.Code,
-		SourceMap: out.SourceMap,
-		Inputs:    files.inputs(),
-		Warnings:  out.Warnings.Sort(),
-	}, nil
+	t := &task{bundler: b, source: source, files: newRecorder(source.Tree), packs: packs{dir: b.packsDir()}}
+	defer t.packs.close()
+	return t.run(ctx)
 }

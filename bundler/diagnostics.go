@@ -24,7 +24,7 @@ func (c *compiler) diagnostics(messages []api.Message) denofn.Diagnostics {
 }
 
 func (c *compiler) diagnostic(m api.Message) denofn.Diagnostic {
-	d := denofn.Diagnostic{Message: m.Text}
+	d := denofn.Diagnostic{Message: publicText(m.Text)}
 	if l := m.Location; l != nil {
 		d.File = strings.TrimPrefix(publicName(l.File), "file:///")
 		d.Line = l.Line
@@ -57,8 +57,13 @@ func hintFor(m api.Message) string {
 	}
 	for _, note := range m.Notes {
 		if note.Text != "" {
-			return strings.TrimSuffix(note.Text, ":")
+			return publicText(strings.TrimSuffix(note.Text, ":"))
 		}
 	}
 	return ""
+}
+
+// publicText takes out of a message what only esbuild has to know.
+func publicText(text string) string {
+	return strings.NewReplacer(esmMark, "", spaceRepo+":", "", spaceURL+":", "").Replace(text)
 }

@@ -1,6 +1,7 @@
 package bundler
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -15,6 +16,14 @@ func (c *compiler) load(args api.OnLoadArgs) (api.OnLoadResult, error) {
 		return c.loadOwn(name), nil
 	case spaceRepo:
 		return c.loadRepo(name, args.With["type"]), nil
+	case spaceNPM:
+		return c.loadPackage(name, args.With["type"]), nil
+	case spaceURL:
+		return c.loadRemote(name, args.With["type"]), nil
+	case spaceNode:
+		return loaded(nodeModule(name), api.LoaderJS), nil
+	case spaceVoid:
+		return loaded(absentModule(name, fmt.Sprint(args.PluginData)), api.LoaderJS), nil
 	}
 	return api.OnLoadResult{}, nil // esbuild's own: a data URL
 }

@@ -14,6 +14,10 @@ import (
 const (
 	spaceOwn  = "denofn" // the entry, the runtime and the library
 	spaceRepo = "repo"   // the tree
+	spaceNPM  = "npm"    // ID/FILE of a package
+	spaceURL  = "url"    // a remote module
+	spaceNode = "node"   // a built-in module as CommonJS sees it
+	spaceVoid = "absent" // what a package asks for and does not have
 )
 
 // entryModule is what esbuild is given to bundle. It brings the runtime in first
@@ -66,7 +70,7 @@ func publicName(name string) string {
 	if repo, ok := strings.CutPrefix(name, spaceRepo+":"); ok {
 		return "file:///" + repo
 	}
-	return name
+	return strings.TrimPrefix(name, spaceURL+":")
 }
 
 // publicSources rewrites the names of the modules in a source map.

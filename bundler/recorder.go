@@ -50,28 +50,34 @@ func newRecorder(tree Tree) *recorder {
 
 // Read returns a file by its exact path.
 func (r *recorder) Read(name string) file {
+	f, _ := r.read(name)
+	return f
+}
+
+// read returns also the path without links at which the file is, or is not.
+func (r *recorder) read(name string) (file, string) {
 	real, f := r.resolve(name)
 	if f.Fault != faultNone {
-		return f
+		return f, real
 	}
 	content, err := r.tree.ReadFile(real)
-	if err != nil {
-		return faultOf(err)
+	if err == nil {
+		err = r.record(real)
 	}
-	if err := r.record(real); err != nil {
-		return faultOf(err)
+	if err != nil {
+		return faultOf(err), real
 	}
 	f.Content = content
-	return f
+	return f, real
 }
 
 // Look is Read for a file that may well not be there, which is then recorded.
 func (r *recorder) Look(name string) (content []byte, ok bool) {
-	f := r.Read(name)
+	f, real := r.read(name)
 	if f.Fault == faultMissing {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.seen[name] = ""
+		r.seen[real] = ""
 	}
 	return f.Content, f.Fault == faultNone
 }
@@ -96,8 +102,8 @@ func (r *recorder) List(dir string) []string {
 // maxLinks is how many links one path may lead through, as in Linux.
 const maxLinks = 40
 
-// resolve returns the path without links that name leads to, and records the
-// links. The tree's own functions follow links too, but do not say which.
+// resolve returns the path without links that name leads to, or would if there
+// were a file, and records the links. The tree's own functions follow links too, but do not say which.
 func (r *recorder) resolve(name string) (string, file) {
 	if !fs.ValidPath(name) {
 		return "", file{Fault: faultOutside}
@@ -120,11 +126,11 @@ func (r *recorder) resolve(name string) (string, file) {
 		next := path.Join(real, element)
 		info, err := r.tree.Lstat(next)
 		if err != nil {
-			return "", faultOf(err)
+			return path.Join(next, path.Join(rest...)), faultOf(err)
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			if len(rest) > 0 && !info.IsDir() {
-				return "", file{Fault: faultMissing}
+				return path.Join(next, path.Join(rest...)), file{Fault: faultMissing}
 			}
 			real = next
 			continue

@@ -21,9 +21,14 @@ func (c *compiler) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) 
 	switch args.Namespace {
 	case spaceOwn:
 		return c.resolveOwn(args), nil
-	default:
-		return c.resolveRepo(args), nil
+	case spaceNPM:
+		return c.resolvePackage(args), nil
+	case spaceURL:
+		return c.resolveRemote(args), nil
+	case spaceNode:
+		return api.OnResolveResult{Path: args.Path, External: true}, nil
 	}
+	return c.resolveRepo(args), nil
 }
 
 // The specifiers of the entry module and of package micro's files.
@@ -83,28 +88,47 @@ func (c *compiler) resolveRepo(args api.OnResolveArgs) api.OnResolveResult {
 			return refuse("there is no built-in module "+quote(specifier), nearestHint(strings.TrimPrefix(specifier, "node:"), builtins, "node:"))
 		}
 		return api.OnResolveResult{Path: specifier, External: true}
-	case isRemote(specifier):
-		return refuse("imports of "+schemeOf(specifier)+": modules are not supported yet", "copy the module into the repository and import it by its relative path")
-	case isBuiltin(specifier):
-		return refuse("the built-in module "+quote(specifier)+" needs its prefix", "write "+quote("node:"+specifier))
-	default:
-		return refuse("the import "+quote(specifier)+" is neither a path nor mapped to one", "a path starts with ./ or ../; packages are not supported yet")
+	case specifier == "":
+		return refuse("the import has no name", "")
 	}
+	t, ok := c.job.Graph.find(importer, args.Path)
+	if !ok {
+		c.want(want{importer, args.Path, args.With["type"]})
+		return api.OnResolveResult{Path: args.Path, External: true}
+	}
+	return c.target(args, t)
+}
+
+// want notes an import that has to be looked up, and lets esbuild go on.
+func (c *compiler) want(w want) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted[w] = true
+}
+
+// target returns the module that the graph names.
+func (c *compiler) target(args api.OnResolveArgs, t target) api.OnResolveResult {
+	switch {
+	case t.Error != "":
+		return refuse(t.Error, t.Hint)
+	case t.Micro:
+		return microModule("mod.ts")
+	case t.Builtin != "":
+		return api.OnResolveResult{Path: t.Builtin, External: true}
+	case t.Repo != "":
+		return c.repoModule(args, t.Repo)
+	case t.URL != "":
+		return api.OnResolveResult{Path: marked(t.URL), Namespace: spaceURL}
+	}
+	r := c.packageModule(args, t.Package, t.Subpath)
+	if t.Warning != "" {
+		r.Warnings = append(r.Warnings, api.Message{Text: t.Warning, Detail: finding{t.Hint}})
+	}
+	return r
 }
 
 func isRelative(specifier string) bool {
 	return strings.HasPrefix(specifier, "./") || strings.HasPrefix(specifier, "../") || strings.HasPrefix(specifier, "/") || specifier == "." || specifier == ".."
-}
-
-var remoteSchemes = []string{"npm", "jsr", "https", "http"}
-
-func schemeOf(specifier string) string {
-	scheme, _, _ := strings.Cut(specifier, ":")
-	return scheme
-}
-
-func isRemote(specifier string) bool {
-	return strings.Contains(specifier, ":") && slices.Contains(remoteSchemes, schemeOf(specifier))
 }
 
 // joinSpecifier returns the path in the tree that a relative specifier leads to,

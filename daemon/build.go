@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"runtime"
 	"time"
 
@@ -40,7 +41,9 @@ func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions [
 
 func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) (build, error) {
 	began := time.Now()
-	result, err := d.bundler.Bundle(ctx, bundler.Source{Tree: f.tree, Entry: f.Entry})
+	result, err := d.bundler.Bundle(ctx, bundler.Source{
+		Tree: f.tree, Entry: f.Entry, Dir: f.Dir, Include: f.Build.Include,
+	})
 	if err != nil {
 		return build{}, err
 	}
@@ -57,6 +60,7 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		BundleBytes: int64(len(result.Code)),
 	}
 	files := map[string][]byte{"main.js": result.Code, "main.js.map": result.SourceMap}
+	maps.Copy(files, result.Files)
 	release.ID = registry.ID(release, files)
 	return build{release, files, result.Warnings, time.Since(began)}, nil
 }

@@ -1,0 +1,119 @@
+package bundler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/denofn/denofn"
+)
+
+// A task is the bundling of one function.
+type task struct {
+	bundler  *Bundler
+	source   Source
+	files    *recorder
+	packs    packs
+	settings *settings // nil until something needs them
+	wanted   map[want]bool
+}
+
+// maxRounds is how often an answer of Deno may bring in files with questions of
+// their own.
+const maxRounds = 50
+
+// run compiles, looks up what could not be answered, and compiles again. A
+// function that imports nothing but files, which most do, is compiled once and
+// needs no Deno.
+func (t *task) run(ctx context.Context) (*Result, error) {
+	t.wanted = make(map[want]bool)
+	j := job{Entry: t.source.Entry}
+	for range maxRounds {
+		out, err := compile(ctx, t, j)
+		if err != nil {
+			return nil, err
+		}
+		if len(out.Wanted) == 0 {
+			return t.result(out)
+		}
+		for _, w := range out.Wanted {
+			t.wanted[w] = true
+		}
+		if j.Graph, err = t.lookUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("bundle %s: imports lead to new ones without an end", t.source.Entry)
+}
+
+func (t *task) result(out *outcome) (*Result, error) {
+	if len(out.Errors) > 0 {
+		return nil, out.Errors.Sort()
+	}
+	included, wrong := t.include()
+	if len(wrong) > 0 {
+		return nil, wrong.Sort()
+	}
+	return &Result{
+		Files:     included,
+		Code:      out.Code,
+		SourceMap: out.SourceMap,
+		Inputs:    t.files.inputs(),
+		Warnings:  out.Warnings.Sort(),
+	}, nil
+}
+
+// dir is the folder of the function.
+func (t *task) dir() string {
+	if t.source.Dir != "" {
+		return t.source.Dir
+	}
+	return path.Dir(t.source.Entry)
+}
+
+// readSettings reads the settings once.
+func (t *task) readSettings() (*settings, denofn.Diagnostics) {
+	if t.settings == nil {
+		s, wrong := readSettings(t.files, t.dir())
+		if len(wrong) > 0 {
+			return nil, wrong
+		}
+		t.settings = s
+	}
+	return t.settings, nil
+}
+
+// Read, List, Packed and Names make the task what compile reads.
+
+func (t *task) Read(name string) file { return t.files.Read(name) }
+
+func (t *task) List(dir string) []string { return t.files.List(dir) }
+
+func (t *task) Packed(pack, name string) file {
+	p, err := t.packs.get(pack)
+	if err != nil {
+		return file{Fault: faultOther, Text: err.Error()}
+	}
+	content, err := p.read(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return file{Fault: faultMissing}
+	}
+	if err != nil {
+		return file{Fault: faultOther, Text: err.Error()}
+	}
+	return file{Content: content}
+}
+
+func (t *task) Names(pack string) []string {
+	p, err := t.packs.get(pack)
+	if err != nil {
+		return nil
+	}
+	names := make([]string, 0, len(p.files))
+	for name := range p.files {
+		names = append(names, name)
+	}
+	return names
+}
