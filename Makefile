@@ -35,9 +35,10 @@ proof: deno ## the long tests, tagged proof, and those that need other programs;
 race: deno
 	$(GO) test -race ./...
 
-lint:
+lint: deno ## Go and TypeScript: form, and what can be seen without running it
 	@test -z "$$(gofmt -s -l $$(git ls-files '*.go'))" || { echo "gofmt -s -w is needed:"; gofmt -s -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	cd micro && ../node_modules/@deno/linux-*/deno fmt --check --quiet && ../node_modules/@deno/linux-*/deno lint --quiet && ../node_modules/@deno/linux-*/deno check --quiet --no-lock --doc *.ts
 
 bench: build deno ## the numbers of contrib/bench, against their peers in the same run
 	$(GO) run ./contrib/bench

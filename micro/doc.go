@@ -11,6 +11,9 @@
 //   - Control lines go to standard output. They begin with the byte 0x1e and
 //     "denofn/1 ": "ready" once requests can be answered, or "failed" and a JSON
 //     object {message, hint} when the module exports nothing that can be called.
+//   - What the author's code writes with console is announced on its stream by the
+//     control line "line LEVEL REQUEST COUNT": one entry of COUNT lines, written
+//     for the request whose X-Request-Id is REQUEST ("-": for none).
 //   - A module that throws while it is loaded, and an error that nobody catches
 //     later, end the process with Deno's own report on standard error.
 //
@@ -26,5 +29,5 @@ import "embed"
 // Files holds the TypeScript: mod.ts for authors, serve.ts the runtime, and what
 // these import.
 //
-//go:embed mod.ts response.ts serve.ts
+//go:embed mod.ts response.ts task.ts serve.ts console.ts
 var Files embed.FS

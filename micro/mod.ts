@@ -17,6 +17,9 @@
 
 import { toResponse } from "./response.ts";
 
+export { createTask } from "./task.ts";
+export type { TaskInfo } from "./task.ts";
+
 /**
  * What answers a request: a function that returns a response, or a string that
  * becomes the body of one, or a promise of either.

@@ -1,6 +1,7 @@
 // The runtime of functions; see doc.go for the protocol. Every line here is on
 // the way to the first answer of a cold function: nothing is imported that can
 // be done without, and nothing is done before a request that can wait for one.
+import { control, within } from "./console.ts";
 import { toResponse } from "./response.ts";
 
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => unknown;
@@ -30,17 +31,17 @@ Deno.permissions.revokeSync({ name: "net", host: `unix:${socket}` });
 Deno.permissions.revokeSync({ name: "read", path: socket });
 Deno.permissions.revokeSync({ name: "write", path: socket });
 
-function control(text: string) {
-  Deno.stdout.writeSync(new TextEncoder().encode(`\x1edenofn/1 ${text}\n`));
-}
-
 function announce() {
   if (announced) return;
   announced = true;
   control("ready");
 }
 
-async function answer(request: Request, info: Deno.ServeHandlerInfo<Deno.UnixAddr>) {
+function answer(request: Request, info: Deno.ServeHandlerInfo<Deno.UnixAddr>) {
+  return within(request.headers.get("x-request-id"), () => handle(request, info));
+}
+
+async function handle(request: Request, info: Deno.ServeHandlerInfo<Deno.UnixAddr>) {
   try {
     return toResponse(await handler!(request, new Info(request, info)));
   } catch (error) {
@@ -107,7 +108,9 @@ Object.defineProperty(Deno, "serve", {
       ? [(second ?? {}) as Options, first]
       : [first, second as Handler | undefined ?? first?.handler];
     if (typeof serves !== "function") throw new TypeError("A handler function must be provided.");
-    if (handler) throw new Deno.errors.AddrInUse("a function has one server, and Deno.serve was called before");
+    if (handler) {
+      throw new Deno.errors.AddrInUse("a function has one server, and Deno.serve was called before");
+    }
     handler = serves;
     onError = options.onError;
     const addr: Deno.NetAddr = {

@@ -17,7 +17,8 @@ const (
 )
 
 // A framer turns the bytes of one stream into entries. An entry is as many lines
-// as the runtime announces with the verb "line". Of what is not announced, a line
+// as the runtime announces with the verb "line", whatever is in them: a function
+// logs what strangers sent it. Of what is not announced, a line
 // is an entry, with two exceptions: lines that begin with white space belong to
 // the one before, which keeps a stack trace together; and so does all that follows
 // the line in which Deno says why it ends.
@@ -90,7 +91,12 @@ func (f *framer) read(r pipe) {
 
 // take adds a line, or a piece of one that goes on.
 func (f *framer) take(line []byte, complete bool) {
-	if !f.partial {
+	if f.announced == 0 && !f.partial {
+		// Code that writes to the stream itself may leave a line without its end.
+		if i := bytes.Index(line, controlPrefix); i > 0 {
+			f.take(line[:i], true)
+			line = line[i:]
+		}
 		if c, ok := parseControl(line); ok {
 			f.command(c)
 			return
