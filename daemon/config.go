@@ -55,10 +55,40 @@ type Config struct {
 		AuthorizedKeys string `toml:"authorized_keys"`
 	} `toml:"ssh"`
 
-	// Functions are the defaults for what a registry.json leaves out.
+	// Functions are the defaults for what a registry.json leaves out, and what all
+	// functions share. 0 is the default that the key names.
 	Functions struct {
+		// IdleTimeout is how long a process outlives its last request. Default 5m.
 		IdleTimeout denofn.Duration `toml:"idle_timeout"`
-		Timeout     denofn.Duration `toml:"timeout"`
+		// Timeout is the longest time to the head of a response. Default 30s.
+		Timeout denofn.Duration `toml:"timeout"`
+		// StartTimeout is the longest time until a new process serves. Default 10s.
+		StartTimeout denofn.Duration `toml:"start_timeout"`
+		// Memory, CPU and Tasks (threads) are what one process may use. Default 256M,
+		// all processors, 64.
+		Memory denofn.Bytes   `toml:"memory"`
+		CPU    denofn.Percent `toml:"cpu"`
+		Tasks  int            `toml:"tasks"`
+		// Disk is what a function may keep in its folders. Default 1G. No registry.json
+		// can raise it: the disk is everybody's.
+		Disk denofn.Bytes `toml:"disk"`
+		// Concurrency is how many requests one process takes at once. Default 1000.
+		Concurrency int `toml:"concurrency"`
+		// MaxQueue is how many requests may wait for a process of one function, and
+		// QueueTimeout for how long. Default 1000 and 30s.
+		MaxQueue     int             `toml:"max_queue"`
+		QueueTimeout denofn.Duration `toml:"queue_timeout"`
+		// Calls is how many calls of one task run at once. Default 4.
+		Calls int `toml:"calls"`
+		// Warmups is how many processes may be starting at once that no request waits
+		// for. Default: one a processor.
+		Warmups int `toml:"warmups"`
+		// LogRate is how many log entries a second a function may write for long.
+		// Default 500.
+		LogRate int `toml:"log_rate"`
+		// RequireSandbox refuses to start where the machine cannot contain functions as
+		// it should. Default: start with what there is, and say what is missing.
+		RequireSandbox bool `toml:"require_sandbox"`
 	} `toml:"functions"`
 
 	// Policy is what functions may be granted; package manifest defines it.
@@ -170,6 +200,9 @@ func (c *Config) complete(path string) error {
 	}
 	if c.HTTP.MaxBody == 0 {
 		return at(`http.max_body must not be 0: write the longest body that a request may have, like "100M"`)
+	}
+	if f := c.Functions; f.Tasks < 0 || f.Concurrency < 0 || f.MaxQueue < 0 || f.Calls < 0 || f.Warmups < 0 || f.LogRate < 0 {
+		return at("functions: a number must not be negative")
 	}
 	if c.Functions.Timeout.Duration == 0 {
 		return at(`functions.timeout must not be 0: write the longest time a function may take to answer, like "30s"`)

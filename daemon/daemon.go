@@ -26,6 +26,7 @@ import (
 	"github.com/denofn/denofn/daemon/registry"
 	"github.com/denofn/denofn/gitreceive"
 	"github.com/denofn/denofn/procman"
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // Names of the sockets that systemd may pass.
@@ -52,6 +53,7 @@ type Daemon struct {
 	config   *Config // as of the last Reload; only Open and Reload touch it
 	lock     *os.File
 	registry *registry.Registry
+	sandbox  *sandbox.Host
 	pool     *procman.Pool
 	bundler  *bundler.Bundler
 	git      *gitreceive.Server
@@ -120,17 +122,11 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	for _, repair := range d.registry.Repairs() {
 		logger.Error("registry was damaged", "repair", repair)
 	}
-	d.pool, err = procman.New(procman.Config{
-		DenoPath:        config.Deno,
-		RuntimeDir:      config.RuntimeDir,
-		HomeDir:         filepath.Join(config.StateDir, "home"),
-		CacheDir:        filepath.Join(config.StateDir, "cache"),
-		IdleTimeout:     config.Functions.IdleTimeout.Duration,
-		Timeout:         config.Functions.Timeout.Duration,
-		AllowPrivateNet: config.Policy.AllowPrivateNet,
-		Logger:          logger,
-		Output:          output{logger},
-	})
+	d.sandbox, err = sandbox.Open(sandbox.Config{Deno: config.Deno, Logger: logger})
+	if err != nil {
+		return fmt.Errorf("open sandbox: %w", err)
+	}
+	d.pool, err = procman.New(config.pool(d.sandbox, logger))
 	if err != nil {
 		return fmt.Errorf("open pool: %w", err)
 	}
@@ -255,7 +251,7 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 		drain.Go(func() error { return server.Shutdown(ctx) })
 	}
 	err := drain.Wait()
-	err = errors.Join(err, d.pool.Shutdown(ctx), d.bundler.Close(), d.servers.Wait(), d.lock.Close())
+	err = errors.Join(err, d.pool.Shutdown(ctx), d.bundler.Close(), d.sandbox.Close(), d.servers.Wait(), d.lock.Close())
 	d.options.Logger.Info("stopped", "took", time.Since(began))
 	return err
 }
@@ -269,6 +265,9 @@ func (d *Daemon) abandon() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		d.pool.Shutdown(ctx)
+	}
+	if d.sandbox != nil {
+		d.sandbox.Close()
 	}
 	if d.lock != nil {
 		d.lock.Close()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // readGrace is how long after the death of a process its pipes may stay open. It
@@ -244,6 +246,20 @@ func (c *child) Exited() <-chan struct{} { return c.exited }
 
 // Exit implements process.
 func (c *child) Exit() exit { return c.exit }
+
+// Usage implements process. The group counts the page cache as well, which the
+// kernel takes back when it needs to; so the process's own count is told, and the
+// group's only for what it alone has.
+func (c *child) Usage() sandbox.Usage {
+	u, err := sandbox.ProcessUsage(c.process.Pid)
+	if err != nil {
+		return sandbox.Usage{}
+	}
+	if group, err := c.cell.group.Usage(); err == nil {
+		u.CPU = max(u.CPU, group.CPU)
+	}
+	return u
+}
 
 // Terminate implements process.
 func (c *child) Terminate() { c.signal(syscall.SIGTERM) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/procman"
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // A fakeDeno is a launcher whose processes are goroutines that sleep, for use in a
@@ -227,6 +228,8 @@ func (p *fakeProcess) Ready() <-chan struct{}  { return p.ready }
 func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
 func (p *fakeProcess) Exit() procman.Exit      { return p.exit }
 func (p *fakeProcess) Kill()                   { p.tell(); p.die(-1) }
+
+func (p *fakeProcess) Usage() sandbox.Usage { return sandbox.Usage{MemoryBytes: 1, CPU: time.Second} }
 
 func (p *fakeProcess) Terminate() {
 	p.tell()

@@ -293,7 +293,7 @@ func (in *instance) status() ProcessStatus {
 		Started:  in.started,
 	}
 	if in.process != nil {
-		s.PID = in.process.PID()
+		s.PID, s.process = in.process.PID(), in.process
 	}
 	return s
 }

@@ -248,11 +248,31 @@ type ProcessStatus struct {
 	Active   int              `json:"active"` // requests in it now
 	Requests uint64           `json:"requests"`
 	Started  time.Time        `json:"started"`
+
+	MemoryBytes int64         `json:"memory"` // resident, most of which a process shares with others; 0: not known
+	CPU         time.Duration `json:"cpu"`    // processor time so far, in nanoseconds
+
+	process process
 }
 
 // Snapshot returns the status of every function, sorted by name. Processes that
 // only fill a code cache are not in it: they are a moment's work of a deploy.
 func (p *Pool) Snapshot() []Status {
+	all := p.statuses()
+	for i := range all {
+		for j := range all[i].Processes {
+			s := &all[i].Processes[j]
+			if s.process != nil {
+				usage := s.process.Usage()
+				s.MemoryBytes, s.CPU = usage.MemoryBytes, usage.CPU
+			}
+		}
+	}
+	return all
+}
+
+// statuses is Snapshot without what is asked of the operating system.
+func (p *Pool) statuses() []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	byName := make(map[denofn.FunctionName]*Status, len(p.functions))

@@ -3,6 +3,8 @@ package procman
 import (
 	"context"
 	"net/http"
+
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // A launcher starts processes. The pool's own is the forker; tests have one that
@@ -38,6 +40,8 @@ type process interface {
 	Exit() exit
 	// Ping returns nil when the process does something, without calling the function.
 	Ping(context.Context) error
+	// Usage returns what the process uses; the zero value if that cannot be known.
+	Usage() sandbox.Usage
 	// Terminate asks the process to end, Kill ends its whole group.
 	Terminate()
 	Kill()
