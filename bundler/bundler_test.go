@@ -14,6 +14,7 @@ import (
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/bundler"
+	"github.com/denofn/denofn/micro/denotest"
 )
 
 // A tree is a Tree in memory. It takes text by path; "-> TARGET" is a link.
@@ -45,7 +46,7 @@ func (t tree) Hash(name string) (string, error) {
 
 func newBundler(t *testing.T) *bundler.Bundler {
 	t.Helper()
-	b, err := bundler.New(bundler.Config{})
+	b, err := bundler.New(bundler.Config{DenoPath: denotest.Path(t), CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

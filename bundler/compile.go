@@ -3,6 +3,7 @@ package bundler
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,9 @@ type job struct {
 	// Graph has the answers to the imports that are not paths, as far as they are
 	// known.
 	Graph *graph `json:"graph,omitempty"`
+	// CompilerOptions are those of deno.json; Settled says that it was read.
+	CompilerOptions map[string]json.RawMessage `json:"compilerOptions,omitempty"`
+	Settled         bool                       `json:"settled,omitempty"`
 }
 
 // A want is an import that the graph of the job has no answer to.
@@ -48,66 +52,104 @@ func compareWants(a, b want) int {
 // neither Errors nor Wanted imports.
 type outcome struct {
 	Wanted    []want
-	Code      []byte
-	SourceMap []byte
+	Unsettled bool              // what was made may depend on compilerOptions, which the job did not have
+	Files     map[string][]byte // of the release, by path
 	Errors    denofn.Diagnostics
 	Warnings  denofn.Diagnostics
 }
 
-// mapName is the file that the last line of the code refers to. Deno reads it
-// when it prints a stack, so a start does not pay for it.
-const mapName = "main.js.map"
+// The files of a release: the code of the function, and the map that its last line
+// refers to. Deno reads the map when it prints a stack, so a start does not pay
+// for it.
+const (
+	mainFile = "main.js"
+	mapFile  = mainFile + ".map"
+)
 
-// compile bundles a function with esbuild. esbuild touches neither the disk nor
-// the network: every name goes through resolve and every file through load.
+// compile bundles a function with esbuild, and each of the workers that it
+// starts. esbuild touches neither the disk nor the network: every name goes
+// through resolve and every file through load.
 func compile(ctx context.Context, files source, j job) (*outcome, error) {
-	c := &compiler{files: files, job: j, wanted: make(map[want]bool), packages: make(map[string]*packageTree)}
+	c := &compiler{
+		files: files, job: j,
+		wanted: make(map[want]bool), packages: make(map[string]*packageTree), workers: make(map[string]bool),
+	}
+	out := &outcome{Files: make(map[string][]byte)}
+	if err := c.build(ctx, out, output{entryModule, mainFile, "./" + filesDir}); err != nil {
+		return nil, err
+	}
+	built := make(map[string]bool)
+	for again := true; again; {
+		again = false
+		for _, name := range slices.Sorted(maps.Keys(c.workers)) {
+			if built[name] {
+				continue
+			}
+			built[name], again = true, true
+			if err := c.buildWorker(ctx, out, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out.Errors = out.Errors.Sort()
+	out.Unsettled = c.unsettled
+	out.Wanted = slices.SortedFunc(maps.Keys(c.wanted), compareWants)
+	return out, nil
+}
+
+// An output is one bundle of a function.
+type output struct {
+	entry string // path in spaceOwn
+	file  string // in the release
+	files string // how filesDir is spelt from there
+}
+
+// build makes one bundle and adds it, or what is wrong with it, to out.
+func (c *compiler) build(ctx context.Context, out *outcome, o output) error {
+	c.output = o
 	build, buildErr := api.Context(c.options())
 	if buildErr != nil {
-		return nil, fmt.Errorf("start esbuild: %w", buildErr)
+		return fmt.Errorf("start esbuild: %w", buildErr)
 	}
 	defer build.Dispose()
 	stop := context.AfterFunc(ctx, build.Cancel)
 	defer stop()
 	result := build.Rebuild()
 	if err := context.Cause(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	out := &outcome{Errors: c.diagnostics(result.Errors), Warnings: c.diagnostics(result.Warnings)}
-	out.Wanted = slices.SortedFunc(maps.Keys(c.wanted), compareWants)
-	if len(result.Errors) > 0 || len(out.Wanted) > 0 {
-		return out, nil
-	}
+	out.Errors = append(out.Errors, c.diagnostics(result.Errors)...)
+	out.Warnings = append(out.Warnings, c.diagnostics(result.Warnings)...)
 	for _, f := range result.OutputFiles {
+		content, err := publicComments(f.Contents), error(nil)
 		if strings.HasSuffix(f.Path, ".map") {
-			out.SourceMap = f.Contents
-		} else {
-			out.Code = f.Contents
+			if content, err = publicSources(f.Contents); err != nil {
+				return fmt.Errorf("read source map: %w", err)
+			}
 		}
+		out.Files[strings.TrimPrefix(f.Path, "/")] = content
 	}
-	var err error
-	if out.SourceMap, err = publicSources(out.SourceMap); err != nil {
-		return nil, fmt.Errorf("read source map: %w", err)
-	}
-	out.Code = publicComments(out.Code)
-	return out, nil
+	return nil
 }
 
-// A compiler is one run of esbuild.
+// A compiler is one function on its way through esbuild.
 type compiler struct {
-	files source
-	job   job
+	files  source
+	job    job
+	output output // that is being built
 
-	mu       sync.Mutex // guards what follows: esbuild asks from many goroutines
-	wanted   map[want]bool
-	packages map[string]*packageTree // by ID
+	mu        sync.Mutex // guards what follows: esbuild asks from many goroutines
+	wanted    map[want]bool
+	packages  map[string]*packageTree // by ID
+	workers   map[string]bool         // entry modules of workers, by path in the tree
+	unsettled bool
 }
 
 // options are the same on every machine: nothing of the environment, the working
 // folder or the time gets into a bundle.
 func (c *compiler) options() api.BuildOptions {
 	return api.BuildOptions{
-		EntryPointsAdvanced: []api.EntryPoint{{InputPath: entryModule, OutputPath: "main"}},
+		EntryPointsAdvanced: []api.EntryPoint{{InputPath: c.output.entry, OutputPath: strings.TrimSuffix(c.output.file, ".js")}},
 		AbsWorkingDir:       "/",
 		Outdir:              "/",
 		Bundle:              true,
@@ -120,7 +162,7 @@ func (c *compiler) options() api.BuildOptions {
 		TreeShaking:         api.TreeShakingTrue,
 		Sourcemap:           api.SourceMapLinked,
 		SourcesContent:      api.SourcesContentExclude,
-		TsconfigRaw:         `{"compilerOptions":{"target":"ESNext","useDefineForClassFields":true}}`,
+		TsconfigRaw:         c.job.tsconfig(),
 		Define:              map[string]string{"process.env.NODE_ENV": `"production"`},
 		LogLevel:            api.LogLevelSilent,
 		Plugins: []api.Plugin{{Name: "denofn", Setup: func(build api.PluginBuild) {

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// runDeno runs Deno in a folder with the cache of this Bundler, and returns what it
-// wrote to standard output. An *exec.ExitError carries standard error.
-func (b *Bundler) runDeno(ctx context.Context, dir string, args ...string) ([]byte, error) {
+// runDeno runs Deno in a folder of its own, or one in there, with the cache of this
+// Bundler, and returns what it wrote to standard output. An *exec.ExitError carries standard error.
+func (b *Bundler) runDeno(ctx context.Context, dir, in string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.config.FetchTimeout,
 		fmt.Errorf("fetching modules took longer than %s (bundler.fetch_timeout)", b.config.FetchTimeout))
 	defer cancel()
 	command, done, err := b.spawner.Command(ctx, Child{
 		Args:      args,
 		Env:       b.denoEnv(dir),
-		Dir:       dir,
+		Dir:       filepath.Join(dir, in),
 		ReadWrite: []string{dir, b.denoDir()},
 		Network:   true,
 		Memory:    fetchMemory,
@@ -109,7 +109,7 @@ func (b *Bundler) askVersion() (string, error) {
 	if err := os.MkdirAll(b.denoDir(), 0o700); err != nil {
 		return "", fmt.Errorf("make cache: %w", err)
 	}
-	out, err := b.runDeno(context.Background(), dir, "--version")
+	out, err := b.runDeno(context.Background(), dir, ".", "--version")
 	if err != nil {
 		return "", fmt.Errorf("ask deno for its version: %w", err)
 	}

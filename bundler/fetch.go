@@ -19,7 +19,8 @@ import (
 
 // rootsModule is the module that Deno is asked about. It imports one stand-in for
 // every module of the function that has a question: a file with the same path and
-// nothing in it but the imports in question. So Deno sees scopes and workspaces as
+// nothing in it but the imports in question. It lies in the folder of the
+// function, since Deno looks for settings from there. So Deno sees scopes and workspaces as
 // they are, and nothing of the function's code.
 const rootsModule = ".denofn-roots.ts"
 
@@ -36,7 +37,7 @@ func (b *Bundler) fetch(ctx context.Context, q question) (*graph, error) {
 	}
 	before := unpacked(b.denoDir())
 	args := append([]string{"info", "--json"}, b.fetchFlags(dir, q)...)
-	out, err := b.runDeno(ctx, dir, append(args, rootsModule)...)
+	out, err := b.runDeno(ctx, dir, q.Dir, append(args, rootsModule)...)
 	if err != nil {
 		return nil, q.refusal(err, dir)
 	}
@@ -81,9 +82,13 @@ func (q question) write(dir string) error {
 		files["deno.json"] = []byte("{}") // or Deno would go on looking above the work folder
 	}
 	var roots strings.Builder
+	up := "./"
+	if q.Dir != "." {
+		up = strings.Repeat("../", strings.Count(q.Dir, "/")+1)
+	}
 	for _, w := range q.Wants {
 		if _, ok := files[w.Importer]; !ok {
-			fmt.Fprintf(&roots, "import %s;\n", quoteJS("./"+w.Importer))
+			fmt.Fprintf(&roots, "import %s;\n", quoteJS(up+w.Importer))
 		}
 		line := "import " + quoteJS(w.Specifier)
 		if w.Type != "" {
@@ -91,7 +96,7 @@ func (q question) write(dir string) error {
 		}
 		files[w.Importer] = append(files[w.Importer], line+";\n"...)
 	}
-	files[rootsModule] = []byte(roots.String())
+	files[path.Join(q.Dir, rootsModule)] = []byte(roots.String())
 	for name, content := range files {
 		at := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
@@ -168,7 +173,7 @@ func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader
 		return nil
 	}
 	args := append([]string{"cache"}, b.fetchFlags(dir, q)...)
-	if _, err := b.runDeno(ctx, dir, append(args, rootsModule)...); err != nil {
+	if _, err := b.runDeno(ctx, dir, q.Dir, append(args, rootsModule)...); err != nil {
 		return q.refusal(err, dir)
 	}
 	return nil

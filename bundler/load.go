@@ -35,6 +35,12 @@ func (c *compiler) loadOwn(name string) api.OnLoadResult {
 			"start(module);\n"
 		return loaded([]byte(text), api.LoaderJS)
 	}
+	if worker, ok := strings.CutPrefix(name, workerPrefix); ok {
+		return loaded([]byte("import "+quoteJS(workerPrefix+worker)+";\n"), api.LoaderJS)
+	}
+	if module, ok := strings.CutPrefix(name, metaPrefix); ok {
+		return loaded(c.metaModule(module), api.LoaderJS)
+	}
 	content, ok := microFile(strings.TrimPrefix(name, microPrefix))
 	if !ok {
 		return api.OnLoadResult{Errors: []api.Message{{Text: "denofn has no module " + name}}}
@@ -50,7 +56,11 @@ func (c *compiler) loadRepo(name, attribute string) api.OnLoadResult {
 	if attribute != "" {
 		return loaded(f.Content, attributes[attribute])
 	}
-	return loaded(f.Content, loaders[path.Ext(name)])
+	if path.Ext(name) == ".wasm" {
+		return loadWasm(f.Content)
+	}
+	c.noteSettings(name, f.Content)
+	return c.withMeta(spaceRepo+":"+name, f.Content, loaders[path.Ext(name)])
 }
 
 func loaded(content []byte, loader api.Loader) api.OnLoadResult {

@@ -33,7 +33,7 @@ func (t *task) lookUp(ctx context.Context) (*graph, error) {
 		return g, nil
 	}
 	slices.SortFunc(open, compareWants)
-	found, err := t.bundler.ask(ctx, question{Wants: open, Files: s.files, Lock: s.lock})
+	found, err := t.bundler.ask(ctx, question{Dir: s.dir, Wants: open, Files: s.files, Lock: s.lock})
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,7 @@ func bareError(specifier string) target {
 // A question is all that an answer of Deno depends on, and the key under which
 // it is kept.
 type question struct {
+	Dir   string            `json:"dir"` // the function's folder
 	Wants []want            `json:"wants"`
 	Files map[string][]byte `json:"files"` // settings, by path
 	Lock  string            `json:"lock"`  // path of the lock file

@@ -10,6 +10,9 @@ import (
 // resolveRemote resolves an import of a remote module. Deno has followed them all
 // when it made the graph.
 func (c *compiler) resolveRemote(args api.OnResolveArgs) api.OnResolveResult {
+	if strings.HasPrefix(args.Path, metaPrefix) {
+		return api.OnResolveResult{Path: args.Path, Namespace: spaceOwn}
+	}
 	if isMicro(args.Path) {
 		return microModule("mod.ts")
 	}
@@ -53,5 +56,8 @@ func (c *compiler) loadRemote(address, attribute string) api.OnLoadResult {
 	if !ok {
 		loader = loaders[path.Ext(address)]
 	}
-	return loaded(f.Content, loader)
+	if c.job.Graph.Remote[address].Media == "Wasm" {
+		return loadWasm(f.Content)
+	}
+	return c.withMeta(address, f.Content, loader)
 }

@@ -44,6 +44,9 @@ func (c *compiler) resolveOwn(args api.OnResolveArgs) api.OnResolveResult {
 	case authorSpecifier:
 		return c.repoModule(args, c.job.Entry)
 	}
+	if name, ok := strings.CutPrefix(args.Path, workerPrefix); ok {
+		return c.repoModule(args, name)
+	}
 	return microModule(path.Join(path.Dir(strings.TrimPrefix(unmarked(args.Importer), microPrefix)), args.Path))
 }
 
@@ -73,6 +76,8 @@ func isMicro(specifier string) bool {
 func (c *compiler) resolveRepo(args api.OnResolveArgs) api.OnResolveResult {
 	importer := unmarked(args.Importer)
 	switch specifier := args.Path; {
+	case strings.HasPrefix(specifier, metaPrefix):
+		return api.OnResolveResult{Path: specifier, Namespace: spaceOwn}
 	case isMicro(specifier):
 		return microModule("mod.ts")
 	case isRelative(specifier):
@@ -165,6 +170,7 @@ func (c *compiler) repoModule(args api.OnResolveArgs, name string) api.OnResolve
 			return refuse("there is no import type "+quote(args.With["type"]), nearestHint(args.With["type"], []string{"json", "text", "bytes"}, ""))
 		}
 		return api.OnResolveResult{Path: name, Namespace: spaceRepo}
+	case path.Ext(name) == ".wasm":
 	case !module:
 		return refuse(quote(args.Path)+" is not a JavaScript or TypeScript module", `to import what is in the file, add an attribute: with { type: "text" } or with { type: "bytes" }`)
 	case loader == api.LoaderJSON:

@@ -23,8 +23,13 @@ type settings struct {
 	// lock is the path of the lock file: the one that is there, or where Deno would
 	// make it.
 	lock string
+	// dir is the folder of the function, in which Deno is asked.
+	dir string
 	// resolves says that there is something to look up bare names in.
 	resolves bool
+	// configured says that a deno.json was found: further up only one that is of a
+	// workspace counts.
+	configured bool
 }
 
 // denoConfigs are the names of Deno's own configuration, in its order.
@@ -44,7 +49,7 @@ type denoConfig struct {
 // it. Each file it looked for becomes an input of the function, also one that is
 // not there: made later, it would count.
 func readSettings(files *recorder, dir string) (*settings, denofn.Diagnostics) {
-	s := &settings{files: make(map[string][]byte), compilerOptions: make(map[string]json.RawMessage)}
+	s := &settings{dir: dir, files: make(map[string][]byte), compilerOptions: make(map[string]json.RawMessage)}
 	var found denofn.Diagnostics
 	var root string // of the last folder with settings: the root of the workspace
 	for {
@@ -86,18 +91,21 @@ func readSettings(files *recorder, dir string) (*settings, denofn.Diagnostics) {
 }
 
 // addConfig takes what a deno.json says, of which that nearest to the function
-// wins, and the files that it names.
+// wins, and the files that it names. Deno reads the others itself.
 func (s *settings) addConfig(files *recorder, at string, content []byte) {
 	var c denoConfig
-	plain, err := hujson.Standardize(slices.Clone(content))
+	plain, err := hujson.Standardize(append(slices.Clone(content), '\n'))
 	if err != nil || json.Unmarshal(plain, &c) != nil {
 		return
 	}
-	for key, value := range c.CompilerOptions {
-		if _, nearer := s.compilerOptions[key]; !nearer {
-			s.compilerOptions[key] = value
+	if nearest := !s.configured; nearest || len(c.Workspace) > 0 {
+		for key, value := range c.CompilerOptions {
+			if _, nearer := s.compilerOptions[key]; !nearer {
+				s.compilerOptions[key] = value
+			}
 		}
 	}
+	s.configured = true
 	dir := path.Dir(at)
 	var importMap string
 	if json.Unmarshal(c.ImportMap, &importMap) == nil && !strings.Contains(importMap, "://") {
@@ -161,7 +169,7 @@ func expand(files *recorder, pattern string) []string {
 
 // checkJSON says where a configuration file is not JSON, comments allowed.
 func checkJSON(name string, content []byte) (denofn.Diagnostic, bool) {
-	v, err := hujson.Parse(content)
+	v, err := hujson.Parse(append(slices.Clone(content), '\n')) // which a comment may lack
 	if err == nil {
 		if v.Value.Kind() == '{' {
 			return denofn.Diagnostic{}, false

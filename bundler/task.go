@@ -35,6 +35,16 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		if out.Unsettled {
+			s, wrong := t.readSettings()
+			if len(wrong) > 0 {
+				return nil, wrong
+			}
+			j.CompilerOptions, j.Settled = s.compilerOptions, true
+			if changes(s.compilerOptions) {
+				continue
+			}
+		}
 		if len(out.Wanted) == 0 {
 			return t.result(out)
 		}
@@ -56,10 +66,16 @@ func (t *task) result(out *outcome) (*Result, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.Sort()
 	}
+	for name, content := range out.Files {
+		included[name] = content
+	}
+	code, sourceMap := out.Files[mainFile], out.Files[mapFile]
+	delete(included, mainFile)
+	delete(included, mapFile)
 	return &Result{
 		Files:     included,
-		Code:      out.Code,
-		SourceMap: out.SourceMap,
+		Code:      code,
+		SourceMap: sourceMap,
 		Inputs:    t.files.inputs(),
 		Warnings:  out.Warnings.Sort(),
 	}, nil

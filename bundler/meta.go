@@ -1,0 +1,76 @@
+package bundler
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// In a bundle import.meta is that of the bundle. Modules that use it get one of
+// their own, as if they lay in the folder files of the release at the path that
+// they have in the repository: there is where included files are.
+
+// metaPrefix begins the specifier of the module that makes an import.meta: what
+// follows is esbuild's name of the module that it is for.
+const metaPrefix = "denofn:meta/"
+
+// metaName stands for import.meta in the module. It is long so that nobody else
+// has it.
+const metaName = "__denofn_import_meta"
+
+// withMeta returns a module of the tree or a remote one with an import.meta of its
+// own, where it uses it. esbuild replaces import.meta only everywhere or nowhere,
+// so the module goes through it once alone, with a source map that the bundle's
+// then goes through.
+func (c *compiler) withMeta(name string, content []byte, loader api.Loader) api.OnLoadResult {
+	if !bytes.Contains(content, []byte("import.meta")) || loader == api.LoaderJSON {
+		return loaded(content, loader)
+	}
+	result := api.Transform(string(content), api.TransformOptions{
+		Loader:         loader,
+		Format:         api.FormatESModule,
+		Platform:       api.PlatformNeutral,
+		Target:         api.ESNext,
+		Supported:      map[string]bool{"decorators": false},
+		Charset:        api.CharsetUTF8,
+		TsconfigRaw:    c.job.tsconfig(),
+		Define:         map[string]string{"import.meta": metaName},
+		Sourcefile:     name,
+		Sourcemap:      api.SourceMapInline,
+		SourcesContent: api.SourcesContentExclude,
+		LogLevel:       api.LogLevelSilent,
+	})
+	if len(result.Errors) > 0 {
+		return loaded(content, loader) // the bundle has the same errors, with the right place
+	}
+	if repo, ok := strings.CutPrefix(name, spaceRepo+":"); ok {
+		c.noteWorkers(repo, result.Code)
+	}
+	// Imports count wherever they are; at the end this one moves no line.
+	code := append(result.Code, "\nimport { meta as "+metaName+" } from "+quoteJS(metaPrefix+name)+";\n"...)
+	return loaded(code, api.LoaderJS)
+}
+
+// metaModule returns the source of the module that makes an import.meta.
+func (c *compiler) metaModule(name string) []byte {
+	address := quoteJS(name)
+	repo, own := strings.CutPrefix(name, spaceRepo+":")
+	if own {
+		address = fmt.Sprintf("new URL(%s, import.meta.url).href", quoteJS(c.output.files+"/"+escapePath(repo)))
+	}
+	main := own && c.output.entry == entryModule && repo == c.job.Entry || c.output.entry == workerPrefix+repo
+	text := "const url = " + address + ";\n"
+	text += "export const meta = { url, main: " + fmt.Sprint(main) + ", resolve: (specifier) => new URL(specifier, url).href };\n"
+	if own {
+		text += "const filename = decodeURIComponent(new URL(url).pathname);\n" +
+			"Object.assign(meta, { filename, dirname: filename.slice(0, filename.lastIndexOf(\"/\")) });\n"
+	}
+	return []byte(text)
+}
+
+// escapePath writes a path as a URL has it.
+func escapePath(name string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(name)
+}

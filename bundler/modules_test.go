@@ -1,0 +1,155 @@
+package bundler_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/denofn/denofn/bundler"
+)
+
+// addWasm exports add(i32, i32) and memory, and imports double from ./double.js:
+//
+//	(module (import "./double.js" "double" (func $d (param i32) (result i32)))
+//	  (memory (export "memory") 1)
+//	  (func (export "add") (param i32 i32) (result i32)
+//	    (call $d (i32.add (local.get 0) (local.get 1)))))
+const addWasm = "AGFzbQEAAAABDAJgAX8Bf2ACf38BfwIWAQsuL2RvdWJsZS5qcwZkb3VibGUAAAMCAQEFAwEAAQcQAgZtZW1vcnkCAANhZGQAAQoLAQkAIAAgAWoQAAs="
+
+// TestModules serves what a module may be made of.
+func TestModules(t *testing.T) {
+	wasm, err := base64.StdEncoding.DecodeString(addWasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		files   map[string]string
+		include []string
+		want    string
+	}{
+		{"import attributes", map[string]string{
+			"hello/index.ts": `import data from "./data.json" with { type: "json" };
+				import text from "../lib/text.txt" with { type: "text" };
+				import bytes from "./bytes.bin" with { type: "bytes" };
+				export default () => [data.kind, text.trim(), bytes instanceof Uint8Array, bytes[0], bytes.length].join(" ");`,
+			"hello/data.json": `{"kind": "json"}`, "lib/text.txt": "text\n", "hello/bytes.bin": "\xff\x00\x01",
+		}, nil, "json text true 255 3"},
+		{"wasm", map[string]string{
+			"hello/index.ts":  `import { add, memory } from "./add.wasm"; export default () => add(2, 3) + " " + memory.buffer.byteLength;`,
+			"hello/add.wasm":  string(wasm),
+			"hello/double.js": `export const double = (n) => 2 * n;`,
+		}, nil, "10 65536"},
+		{"dynamic import", map[string]string{
+			"hello/index.ts": `export default async () => (await import("./later.ts")).later;`,
+			"hello/later.ts": `export const later: string = "later";`,
+		}, nil, "later"},
+		{"top-level await", map[string]string{
+			"hello/index.ts": `const v = await Promise.resolve("awaited"); export default () => v;`,
+		}, nil, "awaited"},
+		{"decorators, enums and using", map[string]string{
+			"hello/index.ts": `
+				function twice<T extends (this: unknown) => number>(f: T, _: ClassMethodDecoratorContext) { return function (this: unknown) { return 2 * f.call(this); }; }
+				enum Color { Red = 1, Green }
+				class A { @twice four() { return 4; } }
+				let log = "";
+				function scope() { using _ = { [Symbol.dispose]() { log += "disposed"; } }; return new A().four(); }
+				export default () => { log = ""; return scope() + " " + Color[Color.Green] + " " + log; };`,
+		}, nil, "8 Green disposed"},
+		{"decorators of TypeScript", map[string]string{
+			"deno.json":      `{ "compilerOptions": { "experimentalDecorators": true } } // yes`,
+			"hello/index.ts": `function mark(c: { mark?: string }) { c.mark = "marked"; } @mark class A { static mark?: string } export default () => A.mark!;`,
+		}, nil, "marked"},
+		{"import.meta", map[string]string{
+			"hello/index.ts": `import { where } from "../lib/where.ts";
+				const end = (s: string) => s.split("/files/").pop();
+				export default () => [end(import.meta.url), import.meta.main, end(import.meta.filename!), end(import.meta.dirname!), end(import.meta.resolve("./x y.ts")), end(where.url), where.main].join(" ");`,
+			"lib/where.ts": `export const where = import.meta;`,
+		}, nil, "hello/index.ts true hello/index.ts hello hello/x%20y.ts lib/where.ts false"},
+		{"included files", map[string]string{
+			"hello/index.ts":         `export default () => Deno.readTextFile(new URL("./pages/a.html", import.meta.url)) ;`,
+			"hello/pages/a.html":     "a page",
+			"hello/pages/.secret":    "no",
+			"hello/elsewhere/b.html": "no",
+		}, []string{"pages/**"}, "a page"},
+		{"a worker", map[string]string{
+			"hello/index.ts": `export default () => new Promise<string>((resolve, reject) => {
+					const w = new Worker(new URL("./deep/w.ts", import.meta.url), { type: "module" });
+					w.onmessage = (e) => { resolve(e.data); w.terminate(); };
+					w.onerror = (e) => reject(e);
+					w.postMessage(20);
+				});`,
+			"hello/deep/w.ts": `import { inc } from "../../lib/inc.ts"; const me = import.meta.url.split("/files/").pop();
+				self.onmessage = (e: MessageEvent<number>) => self.postMessage(me + " " + inc(e.data));`,
+			"lib/inc.ts": `export const inc = (n: number) => n + 1;`,
+		}, nil, "hello/deep/w.ts 21"},
+		{"jsx with a factory of its own", map[string]string{
+			"hello/index.ts": `export { default } from "./page.tsx";`,
+			"hello/page.tsx": `/** @jsx h */ const h = (tag: string, _: unknown, ...c: string[]) => tag + ":" + c.join(""); export default () => <p>hi</p> as unknown as string;`,
+		}, nil, "p:hi"},
+		{"jsx by deno.json of a parent folder", map[string]string{
+			"deno.jsonc":     `{ "compilerOptions": { "jsx": "react-jsx", "jsxImportSource": "own" }, "imports": { "own/jsx-runtime": "./lib/jsx.ts", /* words */ "#words": "./lib/words.ts", "#words/": "./lib/" } }`,
+			"hello/index.ts": `export { default } from "./page.tsx";`,
+			"hello/page.tsx": `import { words } from "#words"; export default () => <p>{words}</p> as unknown as string;`,
+			"lib/jsx.ts":     `export const jsx = (tag: string, p: { children: string }) => tag + "=" + p.children; export const jsxs = jsx;`,
+			"lib/words.ts":   `import { more } from "#words/more.ts"; export const words = "words" + more;`,
+			"lib/more.ts":    `export const more = "+";`,
+		}, nil, "p=words+"},
+		{"a workspace", map[string]string{
+			"deno.json":          `{ "workspace": ["./hello", "./pkg/*"] }`,
+			"hello/deno.json":    `{ "imports": { "#words": "./words.ts" } }`,
+			"hello/index.ts":     `import { words } from "#words"; import { util } from "@own/util"; export default () => util(words);`,
+			"hello/words.ts":     `export const words = "words";`,
+			"pkg/util/deno.json": `{ "name": "@own/util", "version": "1.0.0", "exports": "./mod.ts", "imports": { "#inner": "./inner.ts" } }`,
+			"pkg/util/mod.ts":    `import { inner } from "#inner"; export const util = (s: string) => inner + s;`,
+			"pkg/util/inner.ts":  `export const inner = "util:";`,
+		}, nil, "util:words"},
+		{"imports of a package.json", map[string]string{
+			"hello/package.json": `{ "imports": { "#lib/*": "./lib/*" } }`,
+			"hello/index.ts":     `import { words } from "#lib/words.ts"; export default () => words;`,
+			"hello/lib/words.ts": `export const words = "words";`,
+		}, nil, "words"},
+		{"the library under its names", map[string]string{
+			"hello/index.ts": `import { createHandler } from "denofn/micro"; import * as seed from "../../src/micro/mod.ts";
+				import * as url from "https://example.com/x/denofn-selfhosted@v1.2/packages/micro/mod.ts";
+				export default createHandler(() => String(createHandler === seed.createHandler && createHandler === url.createHandler));`,
+		}, nil, "true"},
+	}
+	b := newBundler(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := b.Bundle(t.Context(), bundler.Source{Tree: newTree(tt.files), Entry: "hello/index.ts", Include: tt.include})
+			if err != nil {
+				t.Fatal(describe(err))
+			}
+			for name := range r.Files {
+				if strings.Contains(name, "secret") || strings.Contains(name, "elsewhere") {
+					t.Errorf("%s was included", name)
+				}
+			}
+			if got := serve(t, r).get(t, "/"); got != tt.want {
+				t.Errorf("got %q, not %q\n%s", got, tt.want, r.Code[max(0, len(r.Code)-3000):])
+			}
+		})
+	}
+}
+
+// An error names the author's file and line, also where import.meta made the
+// module go through esbuild twice.
+func TestStackTraces(t *testing.T) {
+	b := newBundler(t)
+	for _, meta := range []string{"", "import.meta.url;\n"} {
+		r := bundle(t, b, map[string]string{
+			"hello/index.ts": "interface Deep { reason: string }\n\n\nfunction fail({ reason }: Deep): never {\n  throw new Error(reason);\n}\n" + meta + "export default () => fail({ reason: \"on purpose\" });\n",
+		})
+		f := serve(t, r)
+		f.get(t, "/")
+		for deadline := time.Now().Add(patience); !strings.Contains(f.said.String(), "hello/index.ts:5:9"); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("no hello/index.ts:5:9 in\n%s\n%s", f.said, r.SourceMap)
+			}
+		}
+	}
+}
