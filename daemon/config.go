@@ -16,6 +16,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/daemon/gateway"
 	"github.com/denofn/denofn/daemon/manifest"
 )
 
@@ -45,6 +46,38 @@ type Config struct {
 		Listen string `toml:"listen"`
 		// MaxBody is the longest request body a function is given.
 		MaxBody denofn.Bytes `toml:"max_body"`
+
+		// Domain makes NAME.Domain the host of the function NAME.
+		Domain string `toml:"domain"`
+		// Root is the function that gets every request that is for no other one.
+		Root denofn.FunctionName `toml:"root"`
+		// TrustedProxies are the addresses and networks whose word is taken for who
+		// the client is, in X-Forwarded-For and its like.
+		TrustedProxies []string `toml:"trusted_proxies"`
+
+		// MaxHeader is the longest head of a request, HeaderTimeout how long a client
+		// may take to send it.
+		MaxHeader     denofn.Bytes    `toml:"max_header"`
+		HeaderTimeout denofn.Duration `toml:"header_timeout"`
+		// IdleTimeout is how long a connection may be without a request.
+		IdleTimeout denofn.Duration `toml:"idle_timeout"`
+		// StallTimeout is how long a client may take to send the next piece of a body
+		// or to take the next piece of an answer, and MinRate the bytes a second that
+		// it must come to after that.
+		StallTimeout denofn.Duration `toml:"stall_timeout"`
+		MinRate      denofn.Bytes    `toml:"min_rate"`
+		// MaxConnections is how many connections there may be, MaxPerAddress how many
+		// of one address that is not a trusted proxy's.
+		MaxConnections int `toml:"max_connections"`
+		MaxPerAddress  int `toml:"max_connections_per_address"`
+
+		// AccessLog is which requests are logged: "off", "errors" or "all".
+		AccessLog gateway.AccessLog `toml:"access_log"`
+		// ServerTiming tells clients what their requests waited for.
+		ServerTiming bool `toml:"server_timing"`
+		// Metrics is an address, host:port, that serves Prometheus metrics without
+		// asking who wants them. Empty: none.
+		Metrics string `toml:"metrics"`
 	} `toml:"http"`
 
 	SSH struct {
@@ -107,6 +140,7 @@ func DefaultConfig() Config {
 	c.DeployBranch = "main"
 	c.HTTP.Listen = "127.0.0.1:8000"
 	c.HTTP.MaxBody = 100 << 20
+	c.defaultHTTP()
 	c.SSH.Listen = "127.0.0.1:2222"
 	c.SSH.AuthorizedKeys = "/etc/denofn/authorized_keys"
 	c.Functions.IdleTimeout = denofn.Duration{Duration: 5 * time.Minute}
@@ -203,6 +237,9 @@ func (c *Config) complete(path string) error {
 	}
 	if f := c.Functions; f.Tasks < 0 || f.Concurrency < 0 || f.MaxQueue < 0 || f.Calls < 0 || f.Warmups < 0 || f.LogRate < 0 {
 		return at("functions: a number must not be negative")
+	}
+	if _, err := c.gatewayOptions(); err != nil {
+		return at("http: %s", err)
 	}
 	if c.Functions.Timeout.Duration == 0 {
 		return at(`functions.timeout must not be 0: write the longest time a function may take to answer, like "30s"`)

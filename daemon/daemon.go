@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,18 +50,20 @@ type Options struct {
 
 // A Daemon is a running denofn.
 type Daemon struct {
-	options  Options
-	config   *Config // as of the last Reload; only Open and Reload touch it
-	lock     *os.File
-	registry *registry.Registry
-	sandbox  *sandbox.Host
-	pool     *procman.Pool
-	bundler  *bundler.Bundler
-	git      *gitreceive.Server
-	deployer *deployer
-	web      []*gateway.Server
-	servers  errgroup.Group
-	failed   chan error // the first server that ended on its own
+	options    Options
+	config     *Config // as of the last Reload; only Open and Reload touch it
+	lock       *os.File
+	registry   *registry.Registry
+	sandbox    *sandbox.Host
+	pool       *procman.Pool
+	bundler    *bundler.Bundler
+	git        *gitreceive.Server
+	deployer   *deployer
+	gateway    *gateway.Gateway
+	web        []*gateway.Server
+	publishing sync.Mutex // one publish at a time, so that the last is the newest
+	servers    errgroup.Group
+	failed     chan error // the first server that ended on its own
 }
 
 // Open reads the configuration and the state, reconciles the two halves, and
@@ -130,6 +133,9 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("open pool: %w", err)
 	}
+	if err := d.openGateway(); err != nil {
+		return fmt.Errorf("open gateway: %w", err)
+	}
 	d.bundler, err = bundler.New(bundler.Config{})
 	if err != nil {
 		return fmt.Errorf("open bundler: %w", err)
@@ -137,6 +143,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	d.deployer = &deployer{
 		registry: d.registry,
 		pool:     d.pool,
+		publish:  d.publish,
 		bundler:  d.bundler,
 		baseURL:  baseURL(sockets[SocketHTTP][0].Addr()),
 		logger:   logger,
@@ -172,6 +179,7 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 		update.Set = append(update.Set, procman.Change{Spec: spec})
 	}
 	d.pool.Update(update)
+	d.publish()
 	if err := d.deployer.catchUp(ctx, d.config.DeployBranch); err != nil {
 		return err
 	}
@@ -180,15 +188,8 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 }
 
 func (d *Daemon) serve(sockets map[string][]net.Listener) {
-	handler := gateway.New(gateway.Config{
-		Acquire: func(ctx context.Context, name denofn.FunctionName) (gateway.Lease, error) {
-			return d.pool.Acquire(ctx, name)
-		},
-		MaxBody: int64(d.config.HTTP.MaxBody),
-		Logger:  d.options.Logger,
-	})
 	for _, l := range sockets[SocketHTTP] {
-		server := gateway.NewServer(l, handler, d.options.Logger)
+		server := gateway.NewServer(l, d.gateway)
 		d.web = append(d.web, server)
 		d.run("http", server.Serve)
 	}
@@ -228,10 +229,17 @@ func (d *Daemon) Reload() error {
 	if err != nil {
 		return err
 	}
+	options, err := next.gatewayOptions()
+	if err != nil {
+		return err
+	}
 	if err := d.git.Reload(); err != nil {
 		return err
 	}
 	d.deployer.policy.Store(policy)
+	if err := d.gateway.Configure(options); err != nil {
+		return err
+	}
 	for _, key := range needRestart(d.config, next) {
 		d.options.Logger.Warn("key changed, restart to apply it", "key", key)
 	}

@@ -27,6 +27,7 @@ type deployer struct {
 	store    *gitreceive.Store
 	registry *registry.Registry
 	pool     *procman.Pool
+	publish  func() // tells the gateway what is live
 	bundler  *bundler.Bundler
 	policy   atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
 	baseURL  string                          // of the gateway, for people: "http://127.0.0.1:8000"
@@ -63,9 +64,16 @@ func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe boo
 		}
 	}()
 
+	options, warnings := readPushOptions(push.Options)
+	for _, warning := range warnings {
+		dep.report.line("warning: %s", warning)
+	}
 	functions, changed, err := d.plan(dep, push)
 	if err != nil {
 		return nil, err
+	}
+	if options.rebuild {
+		changed = functions
 	}
 	built, err := d.build(ctx, push, changed)
 	if err != nil {
@@ -212,6 +220,7 @@ func (dep *deployment) Activate(context.Context) error {
 		return dep.report.refuse(fmt.Errorf("activate: %w", err))
 	}
 	d.pool.Update(procman.Update{Set: dep.updates, Remove: dep.change.Remove})
+	d.publish()
 	dep.unclaim()
 	if len(dep.change.Set) > 0 {
 		d.collect(dep.change.Set...)

@@ -8,7 +8,11 @@ import (
 // reloaded are the keys, and the tables, that a Reload applies. Every other key
 // names something that is opened once, so that a key which is new and forgotten
 // here is reported as needing a restart, and never silently ignored.
-var reloaded = []string{"policy"}
+var reloaded = []string{
+	"policy",
+	"http.max_body", "http.domain", "http.root", "http.trusted_proxies", "http.max_header", "http.header_timeout", "http.idle_timeout",
+	"http.stall_timeout", "http.min_rate", "http.max_connections", "http.max_connections_per_address", "http.access_log", "http.server_timing",
+}
 
 // needRestart returns the keys that differ and that a Reload does not apply, in
 // the order of Config.

@@ -22,8 +22,12 @@ type Conn struct {
 // must have been read to its end, and nothing may be on the way in either
 // direction.
 func (c *Conn) Keep() {
-	c.used = true
 	h := c.home
+	if h == nil { // it was not lent by a pool
+		c.Close()
+		return
+	}
+	c.used = true
 	h.mu.Lock()
 	if !h.closed {
 		h.idle = append(h.idle, c)

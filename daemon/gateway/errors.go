@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/daemon/gateway/http1"
 	"github.com/denofn/denofn/procman"
 )
 
@@ -22,6 +23,7 @@ type failure struct {
 	status     int
 	text       string        // one sentence that gives nothing internal away
 	retryAfter time.Duration // 0: do not say
+	fields     []http1.Field // beside those that every failure has
 }
 
 const textUnknown = "There is no function at this address."
@@ -34,7 +36,7 @@ func tooLarge(limit int64) failure {
 }
 
 // failureOf is the one place that turns an error into a status.
-func failureOf(err error) failure {
+func failureOf(err error, limit int64) failure {
 	if start, ok := errors.AsType[*procman.StartError](err); ok {
 		f := failure{status: http.StatusBadGateway, text: "The function could not be started."}
 		if start.RetryAfter > 0 {
@@ -42,63 +44,89 @@ func failureOf(err error) failure {
 		}
 		return f
 	}
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(large.Limit)
+	if bad, ok := errors.AsType[badBody](err); ok {
+		return failure{status: http.StatusBadRequest, text: bad.Error() + "."}
 	}
 	switch {
 	case errors.Is(err, procman.ErrUnknown):
 		return failure{status: http.StatusNotFound, text: textUnknown}
 	case errors.Is(err, procman.ErrBusy):
-		return failure{http.StatusServiceUnavailable, "The function has too many requests waiting.", time.Second}
-	case errors.Is(err, procman.ErrShuttingDown):
-		return failure{http.StatusServiceUnavailable, "The server is restarting.", time.Second}
+		return failure{status: http.StatusServiceUnavailable, text: "The function has too many requests waiting.", retryAfter: time.Second}
+	case errors.Is(err, procman.ErrShuttingDown), errors.Is(err, errStopping):
+		return failure{status: http.StatusServiceUnavailable, text: "The server is restarting.", retryAfter: time.Second}
+	case errors.Is(err, errBodyTooLarge):
+		return tooLarge(limit)
+	case errors.Is(err, errClientSlow):
+		return failure{status: http.StatusRequestTimeout, text: "The request body took too long."}
+	case errors.Is(err, errBodyCut):
+		return failure{status: http.StatusBadRequest, text: "The request body ended before its end."}
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
 		return failure{status: http.StatusGatewayTimeout, text: "The function did not answer in time."}
 	}
 	return failure{status: http.StatusBadGateway, text: "The function ended without an answer."}
 }
 
-// fail tells the client and the log that the function did not answer. A client
-// that has left is told nothing and is nobody's fault.
-func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, name denofn.FunctionName, id string, err error) {
-	if r.Context().Err() != nil {
-		g.config.Logger.Debug("client left", "function", name, "request", id)
-		return
+// failed answers a request that the function has not answered. A client that has
+// left is told nothing and is nobody's fault.
+func (c *conn) failed(err error) (keep bool) {
+	if cause := c.reason(); cause != nil {
+		err = cause
 	}
-	f := failureOf(err)
+	c.failure = err
+	name, id := c.route.target.name, string(c.id)
+	if errors.Is(err, errClientLeft) {
+		c.gateway.config.Logger.Debug("client left", "function", name, "request", id)
+		c.cut = true
+		return false
+	}
+	f := failureOf(err, c.options.MaxBody)
 	level := slog.LevelWarn
-	if f.status == http.StatusNotFound {
+	if f.status < http.StatusInternalServerError {
 		level = slog.LevelDebug
 	}
-	g.config.Logger.Log(r.Context(), level, "request failed", "function", name, "request", id, "status", f.status, "error", err)
-	writeError(w, r, f)
+	c.gateway.config.Logger.Log(context.Background(), level, "request failed", "function", name, "request", id, "status", f.status, "error", err)
+	c.nc.SetDeadline(time.Time{}) // that have been made to pass
+	return c.fail(f)
 }
 
-// writeError answers in the type that the client prefers of text, JSON and HTML.
-func writeError(w http.ResponseWriter, r *http.Request, f failure) {
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+// fail answers in the type that the client prefers of text, JSON and HTML.
+func (c *conn) fail(f failure) (keep bool) {
+	var fields []byte
+	add := func(name, value string) { fields = http1.AppendField(fields, name, value) }
+	add("X-Content-Type-Options", "nosniff")
+	add("Cache-Control", "no-store")
+	add("Vary", "Accept")
 	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
+		add("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
 	}
-	id := h.Get(headerRequestID)
-	h.Add("Vary", "Accept")
-	switch preferredType(r.Header.Get("Accept")) {
-	case typeJSON:
-		h.Set("Content-Type", typeJSON)
-		w.WriteHeader(f.status)
-		json.NewEncoder(w).Encode(map[string]any{"status": f.status, "error": f.text, "requestId": id})
+	for _, field := range f.fields {
+		fields = http1.AppendField(fields, field.Name, field.Value)
+	}
+	title := http.StatusText(f.status)
+	var body []byte
+	switch mediaType := preferredType(string(c.head.Get(http1.Accept))); mediaType {
+	case typeProblem, typeJSON:
+		add("Content-Type", mediaType)
+		body, _ = json.Marshal(problem{Type: "about:blank", Title: title, Status: f.status, Detail: f.text, RequestID: string(c.id)})
+		body = append(body, '\n')
 	case typeHTML:
-		h.Set("Content-Type", typeHTML+"; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		w.WriteHeader(f.status)
-		fmt.Fprintf(w, errorPage, f.status, http.StatusText(f.status), html.EscapeString(f.text), html.EscapeString(id))
+		add("Content-Type", typeHTML+"; charset=utf-8")
+		add("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		body = fmt.Appendf(nil, errorPage, f.status, title, html.EscapeString(f.text), html.EscapeString(string(c.id)))
 	default:
-		h.Set("Content-Type", typeText+"; charset=utf-8")
-		w.WriteHeader(f.status)
-		fmt.Fprintf(w, "%d %s: %s\n", f.status, http.StatusText(f.status), f.text)
+		add("Content-Type", typeText+"; charset=utf-8")
+		body = fmt.Appendf(nil, "%d %s: %s\nRequest: %s\n", f.status, title, f.text, c.id)
 	}
+	return c.send(f.status, string(fields), body)
+}
+
+// A problem is a failure in the form of RFC 9457.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	RequestID string `json:"requestId"`
 }
 
 const errorPage = `<!doctype html>
@@ -115,12 +143,13 @@ const errorPage = `<!doctype html>
 `
 
 const (
-	typeText = "text/plain"
-	typeJSON = "application/json"
-	typeHTML = "text/html"
+	typeText    = "text/plain"
+	typeJSON    = "application/json"
+	typeProblem = "application/problem+json"
+	typeHTML    = "text/html"
 )
 
-// preferredType returns which of the three types an Accept header likes best.
+// preferredType returns which of these types an Accept header likes best.
 // The earlier of two that it likes the same wins; text is for those who do not
 // say, such as curl.
 func preferredType(accept string) string {
@@ -134,7 +163,7 @@ func preferredType(accept string) string {
 			}
 		}
 		switch t := strings.ToLower(strings.TrimSpace(mediaType)); t {
-		case typeText, typeJSON, typeHTML:
+		case typeText, typeJSON, typeProblem, typeHTML:
 			if quality > bestQuality {
 				best, bestQuality = t, quality
 			}

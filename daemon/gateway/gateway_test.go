@@ -6,63 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/daemon/gateway"
-	"github.com/denofn/denofn/procman"
 )
 
-// A lease sends requests to a handler that stands for a function's process, over
-// a real connection.
-type lease struct {
-	http.RoundTripper
-	host    string
-	timeout time.Duration
-	release func()
-}
-
-func (l lease) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.URL.Host = l.host
-	return l.RoundTripper.RoundTrip(r)
-}
-
-func (l lease) Timeout() time.Duration { return l.timeout }
-func (l lease) Release()               { l.release() }
-
-// serve returns the address of a gateway whose only function, hello, is handler.
+// serve returns the address of a gateway whose only working function, hello, is
+// handler.
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
-	function := httptest.NewServer(handler)
-	t.Cleanup(function.Close)
-	var leases sync.WaitGroup
-	t.Cleanup(leases.Wait)
-	acquire := func(_ context.Context, name denofn.FunctionName) (gateway.Lease, error) {
-		switch name {
-		case "hello":
-			leases.Add(1)
-			transport := &http.Transport{DisableKeepAlives: true}
-			return lease{transport, function.Listener.Addr().String(), 200 * time.Millisecond, leases.Done}, nil
-		case "broken":
-			return nil, &procman.StartError{Function: name, Message: "secret reason", Output: []string{"secret stack"}}
-		case "crashing":
-			return nil, &procman.StartError{Function: name, RetryAfter: 3 * time.Second}
-		case "busy":
-			return nil, procman.ErrBusy
-		}
-		return nil, fmt.Errorf("acquire %s: %w", name, procman.ErrUnknown)
-	}
-	g := httptest.NewServer(gateway.New(gateway.Config{Acquire: acquire, MaxBody: 1 << 10, Logger: slog.New(slog.DiscardHandler)}))
-	t.Cleanup(g.Close)
-	return g.URL
+	return open(t, handler, func(c *gateway.Config) { c.Options.MaxBody = 1 << 10 }).url
 }
 
 func TestFunctionSeesItsOwnURL(t *testing.T) {
@@ -107,7 +64,7 @@ func TestForwardingHeadersAreOurs(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/stuck":
 			<-r.Context().Done()
@@ -115,7 +72,9 @@ func TestFailures(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 		io.Copy(io.Discard, r.Body)
-	})
+	}), func(c *gateway.Config) { c.Options.MaxBody = 1 << 10 })
+	b.timeout = 200 * time.Millisecond
+	url := b.url
 	long := strings.Repeat("x", 2<<10)
 	for _, c := range []struct {
 		path, body string
@@ -126,7 +85,7 @@ func TestFailures(t *testing.T) {
 		{"/nobody", "", 404, ""},
 		{"/_reserved", "", 404, ""},
 		{"/_denofn/unknown", "", 404, ""},
-		{"/bad%zz", "", 400, ""},
+		{"/bad%zz", "", 404, ""},
 		{"/broken", "", 502, ""},
 		{"/crashing", "", 503, "3"},
 		{"/busy", "", 503, "1"},
@@ -138,7 +97,7 @@ func TestFailures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.URL.Opaque = strings.TrimPrefix(url, "http:") + c.path
+		request.URL.Opaque = c.path
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Errorf("POST %s: %v", c.path, err)
@@ -165,9 +124,10 @@ func TestLongBodyOfUnknownLength(t *testing.T) {
 func TestErrorInThePreferredType(t *testing.T) {
 	url := serve(t, nil)
 	for accept, want := range map[string]string{
-		"":                 "text/plain; charset=utf-8",
-		"*/*":              "text/plain; charset=utf-8",
-		"application/json": "application/json",
+		"":                         "text/plain; charset=utf-8",
+		"*/*":                      "text/plain; charset=utf-8",
+		"application/json":         "application/json",
+		"application/problem+json": "application/problem+json",
 		"text/html,application/xhtml+xml,*/*;q=0.8": "text/html; charset=utf-8",
 		"text/html;q=0.1, application/json;q=0.9":   "application/json",
 		"text/html;q=0": "text/plain; charset=utf-8",
@@ -278,28 +238,23 @@ func do(t *testing.T, request *http.Request, status int) string {
 // A stop loses no request: not one that is being answered, and not one whose
 // connection was accepted but whose first byte has not been read yet.
 func TestShutdownLosesNothing(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	inRequest, finish := make(chan struct{}), make(chan struct{})
-	server := gateway.NewServer(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(inRequest)
 			<-finish
 		}
 		fmt.Fprint(w, "done")
-	}), slog.New(slog.DiscardHandler))
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
+	}), nil)
+	server, served := b.server, b.served
 
-	late, err := net.Dial("tcp", l.Addr().String())
+	late, err := net.Dial("tcp", b.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer late.Close()
 	slow := make(chan string, 1)
-	go func() { slow <- get(t, "http://"+l.Addr().String()+"/slow", http.StatusOK) }()
+	go func() { slow <- get(t, b.url+"/hello/slow", http.StatusOK) }()
 	<-inRequest
 
 	stopped := make(chan error, 1)
@@ -307,7 +262,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
-	fmt.Fprint(late, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(late, "GET /hello/late HTTP/1.1\r\nHost: x\r\n\r\n")
 	response, err := http.ReadResponse(bufio.NewReader(late), nil)
 	if err != nil {
 		t.Fatalf("the late request was lost: %v", err)
@@ -326,21 +281,16 @@ func TestShutdownLosesNothing(t *testing.T) {
 
 // A request that does not end cannot keep the daemon from stopping for ever.
 func TestShutdownIsBounded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	began := make(chan struct{})
-	server := gateway.NewServer(l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	b := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
-	}), slog.New(slog.DiscardHandler))
-	go server.Serve()
-	go http.Get("http://" + l.Addr().String())
+	}), nil)
+	go http.Get(b.url + "/hello")
 	<-began
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+	if err := b.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
 }
