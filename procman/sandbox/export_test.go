@@ -5,3 +5,12 @@ func LandlockABI() int {
 	abi, _ := landlockABI()
 	return abi
 }
+
+// RemovedMaps is parseRemovedMaps, with the sizes by inode.
+func RemovedMaps(text []byte) map[uint64]int64 {
+	sizes := make(map[uint64]int64)
+	for _, m := range parseRemovedMaps(text) {
+		sizes[m.inode] += m.size
+	}
+	return sizes
+}

@@ -65,7 +65,8 @@ func (q DiskQuota) Check() (usedBytes int64, err error) { return q.check(0) }
 
 // Watch measures the folder for as long as the process runs or until ctx is
 // done, and then returns nil. The error is a *QuotaError as soon as there is
-// more than the limit: the caller kills the process.
+// more than the limit: the caller kills the process. A look that fails for
+// another reason is made again: nothing that a function does ends the watch.
 func (q DiskQuota) Watch(ctx context.Context, pid int) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -84,11 +85,14 @@ func (q DiskQuota) Watch(ctx context.Context, pid int) error {
 		if !bytes.Equal(work, last) {
 			begin := time.Now()
 			used, err := q.check(pid)
-			if err != nil {
+			if _, exceeded := errors.AsType[*QuotaError](err); exceeded {
 				return err
 			}
 			pause = pauseAfter(q.LimitBytes-used, time.Since(begin))
 			last = work
+			if err != nil {
+				last = nil
+			}
 		}
 		timer.Reset(pause)
 	}
@@ -185,13 +189,38 @@ func (t *tally) add(dir *os.File, name string, depth int) error {
 		return nil
 	}
 	t.used += max(st.Blocks*512, entryBytes)
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := openFolder(dir, name)
+	if errors.Is(err, unix.EACCES) { // hidden for good: it counts as too much
+		t.used = max(t.used, t.limit+1)
+		return nil
+	}
 	if err != nil {
 		return replaced(err)
 	}
 	sub := os.NewFile(uintptr(fd), name)
 	defer sub.Close()
 	return t.walk(sub, depth+1)
+}
+
+// openFolder opens a folder, also one from which the function has taken the
+// permission to: its files have the daemon's owner, who may give it back. The
+// folder is changed through a descriptor, so it cannot be exchanged for another.
+func openFolder(dir *os.File, name string) (int, error) {
+	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_NOFOLLOW
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|flags, 0)
+	if !errors.Is(err, unix.EACCES) {
+		return fd, err
+	}
+	handle, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|flags, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(handle)
+	path := "/proc/self/fd/" + strconv.Itoa(handle)
+	if err := unix.Chmod(path, 0o700); err != nil {
+		return -1, unix.EACCES
+	}
+	return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
 // replaced forgives what happens to a folder that is no longer one.
