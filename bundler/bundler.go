@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"sync"
 	"time"
 
@@ -97,8 +98,16 @@ type Config struct {
 	// FetchTimeout is how long one function's modules may take to fetch. Default 2
 	// minutes.
 	FetchTimeout time.Duration
-	// Spawner starts child processes. Default: without a sandbox.
+	// Spawner starts child processes. Default: Deno without a sandbox, and no
+	// workers: everything else happens in this process.
 	Spawner Spawner
+	// Memory and Timeout are what one worker and one function may take. Defaults:
+	// 512M and 1 minute.
+	Memory  denofn.Bytes
+	Timeout time.Duration
+	// Workers is how many functions are bundled at once, whoever asks. Default: the
+	// number of CPUs.
+	Workers int
 }
 
 // A Bundler makes bundles. It is safe for concurrent use.
@@ -106,6 +115,7 @@ type Bundler struct {
 	config  Config
 	spawner Spawner
 
+	crew     *crew                  // nil: compile in this process
 	fetching sync.Mutex             // held by the one that runs Deno on the shared cache
 	deno     func() (string, error) // its version, found out once
 }
@@ -119,13 +129,33 @@ func New(config Config) (*Bundler, error) {
 	b := &Bundler{config: config, spawner: config.Spawner}
 	if b.spawner == nil {
 		b.spawner = plain{config.DenoPath}
+	} else {
+		b.crew = &crew{
+			spawner: config.Spawner,
+			memory:  int64(cmp.Or(config.Memory, 512<<20)),
+			timeout: cmp.Or(config.Timeout, time.Minute),
+			slots:   make(chan struct{}, cmp.Or(config.Workers, runtime.GOMAXPROCS(0))),
+		}
 	}
 	b.deno = sync.OnceValues(b.askVersion)
 	return b, nil
 }
 
-// Close ends what the Bundler has running.
-func (b *Bundler) Close() error { return nil }
+// Close ends the children that wait for work. Nothing may be being bundled.
+func (b *Bundler) Close() error {
+	if b.crew != nil {
+		b.crew.close()
+	}
+	return nil
+}
+
+// compile compiles in a worker, if there are any.
+func (b *Bundler) compile(ctx context.Context, files source, j job) (*outcome, error) {
+	if b.crew == nil {
+		return compile(ctx, files, j)
+	}
+	return b.crew.compile(ctx, files, j)
+}
 
 // A Source is a function to bundle.
 type Source struct {

@@ -17,6 +17,13 @@ import (
 	"github.com/denofn/denofn/micro/denotest"
 )
 
+func TestMain(m *testing.M) {
+	if bundler.IsWorker() {
+		bundler.WorkerMain()
+	}
+	os.Exit(m.Run())
+}
+
 // A tree is a Tree in memory. It takes text by path; "-> TARGET" is a link.
 type tree struct {
 	fstest.MapFS
@@ -46,7 +53,15 @@ func (t tree) Hash(name string) (string, error) {
 
 func newBundler(t *testing.T) *bundler.Bundler {
 	t.Helper()
-	b, err := bundler.New(bundler.Config{DenoPath: denotest.Path(t), CacheDir: t.TempDir()})
+	return newBundlerWith(t, bundler.Config{CacheDir: t.TempDir()})
+}
+
+// newBundlerWith returns a Bundler with workers and the pinned Deno.
+func newBundlerWith(t *testing.T, config bundler.Config) *bundler.Bundler {
+	t.Helper()
+	config.DenoPath = denotest.Path(t)
+	config.Spawner = bundler.PlainSpawner(config.DenoPath)
+	b, err := bundler.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

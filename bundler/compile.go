@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -170,4 +171,9 @@ func (c *compiler) options() api.BuildOptions {
 			build.OnLoad(api.OnLoadOptions{Filter: ".*"}, c.load)
 		}}},
 	}
+}
+
+// validFile reports whether an outcome may hold a file of that name.
+func validFile(name string) bool {
+	return name == mainFile || name == mapFile || fs.ValidPath(name) && strings.HasPrefix(name, filesDir+"/")
 }

@@ -31,7 +31,7 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 	t.wanted = make(map[want]bool)
 	j := job{Entry: t.source.Entry}
 	for range maxRounds {
-		out, err := compile(ctx, t, j)
+		out, err := t.bundler.compile(ctx, t, j)
 		if err != nil {
 			return nil, err
 		}
