@@ -1,0 +1,471 @@
+package gitreceive
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/denofn/denofn"
+)
+
+// A push is one run of receive-pack, from the request to the report. Its methods
+// are its steps, in their order; ARCHITECTURE.md tells what holds after each.
+type push struct {
+	*session
+	repository *Repository
+	request    *updateRequest
+	incoming   *incoming
+	side       *sideBand // nil if the client cannot take one
+	progress   io.Writer
+	errs       []error // of each update: why it is refused
+}
+
+// The names of the steps, for Config.Step.
+const (
+	stepQuarantined = "quarantined"
+	stepPrepared    = "prepared"
+	stepMigrated    = "migrated"
+	stepRefsMoved   = "refs-moved"
+	stepActivated   = "activated"
+)
+
+// receivePack serves git push.
+func (s *session) receivePack(name denofn.RepositoryName) error {
+	if !s.server.pushes.tryAcquire() {
+		return s.fatal(&refusal{
+			fmt.Sprintf("%d other pushes are being received", s.server.config.Limits.Pushes),
+			"push again in a moment, or raise git.max_pushes in denofn.toml",
+		})
+	}
+	defer s.server.pushes.release()
+	if err := s.server.config.Store.checkNew(name); err != nil {
+		return s.fatal(err)
+	}
+	refs, shallow, err := s.server.config.Store.snapshot(name)
+	if err != nil {
+		return s.fatal(err)
+	}
+	if err := s.advertise(refs, shallow, receiveCapabilities(), nil); err != nil {
+		return err
+	}
+	packets := newPacketReader(s.in)
+	request, err := readUpdateRequest(packets)
+	if err != nil {
+		return s.fatal(err)
+	}
+	if request == nil {
+		return nil
+	}
+	repository, release, err := s.server.config.Store.create(name, s.server.config.DeployBranch)
+	if err != nil {
+		return s.fatal(err)
+	}
+	defer release()
+	p := &push{session: s, repository: repository, request: request, progress: s.stderr, errs: make([]error, len(request.updates))}
+	if request.capabilities.has("side-band-64k") {
+		p.side = &sideBand{most: sideBand64k, w: s.out}
+		p.progress = p.side.stream(bandProgress)
+	}
+	return p.run(packets)
+}
+
+func receiveCapabilities() []string {
+	return []string{"report-status", "report-status-v2", "delete-refs", "side-band-64k", "quiet", "atomic", "ofs-delta", "push-options", "object-format=sha1", agent}
+}
+
+// run receives what follows the request and reports on it.
+func (p *push) run(packets *packetReader) error {
+	limits := &p.server.config.Limits
+	ctx, cancel := context.WithTimeoutCause(p.ctx, limits.Time, limits.errTime())
+	defer cancel()
+	p.ctx = ctx
+	stop := p.side.keepAlive()
+	unpack := p.receive(packets.r)
+	if unpack == nil {
+		p.update()
+	}
+	if p.incoming != nil {
+		if err := p.incoming.drop(); err != nil {
+			p.logger.Error("quarantine not dropped", "error", err)
+		}
+	}
+	stop()
+	p.log(unpack)
+	err := p.report(unpack)
+	if unpack != nil && err == nil {
+		p.drain(packets.r)
+	}
+	return err
+}
+
+// receive takes the pack into quarantine and makes sure that it is good.
+func (p *push) receive(r *bufio.Reader) error {
+	in := &incoming{repository: p.repository, shallow: p.request.shallow}
+	p.incoming = in
+	p.checkNames()
+	meter := p.newMeter()
+	err := p.receiveObjects(in, r, meter)
+	meter.end()
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(p.ctx); cause != nil {
+		err = cause
+	}
+	return p.tell(p.server.config.Limits.explain(err))
+}
+
+func (p *push) receiveObjects(in *incoming, r *bufio.Reader, meter *meter) error {
+	limits := p.server.config.Limits
+	if !p.request.sendsPack() {
+		in.objects = newObjects(p.repository, "")
+		return nil
+	}
+	unblock := p.unblock()
+	err := in.receive(p.ctx, r, limits, meter.update)
+	unblock()
+	if err != nil {
+		return err
+	}
+	in.objects = newObjects(p.repository, in.quarantine.dir)
+	if err := in.check(p.ctx); err != nil {
+		return err
+	}
+	p.step(stepQuarantined)
+	return nil
+}
+
+// checkNames refuses what cannot be a ref, and refs that are named twice.
+func (p *push) checkNames() {
+	seen := make(map[string]bool)
+	for i, u := range p.request.updates {
+		if seen[u.name] {
+			p.errs[i] = errors.New("it is in this push twice")
+		} else if err := checkRefName(u.name); err != nil {
+			p.errs[i] = err
+		}
+		seen[u.name] = true
+	}
+}
+
+// update moves the refs, and deploys if the deploy branch is among them. From
+// here on nobody else pushes to the repository.
+func (p *push) update() {
+	for i := range p.request.updates {
+		u := &p.request.updates[i]
+		if p.errs[i] == nil && !u.new.IsZero() {
+			u.peeled, p.errs[i] = p.incoming.tip(u.name, u.new)
+		}
+	}
+	if err := p.takeTurn(); err != nil {
+		p.refuse(err)
+		return
+	}
+	defer func() { <-p.repository.turn }()
+	p.repository.packsMu.RLock()
+	defer p.repository.packsMu.RUnlock()
+
+	refs, err := p.repository.refs()
+	if err != nil {
+		p.internal("refs not read", err)
+		return
+	}
+	p.accept(refs)
+	if p.request.capabilities.has("atomic") && p.refused() {
+		p.refuse(errors.New("atomic push failed"))
+	}
+	updates := p.accepted()
+	if len(updates) == 0 {
+		return
+	}
+	if err := p.checkFiles(updates); err != nil {
+		p.refuse(p.tell(err))
+		return
+	}
+	p.deployAndMove(updates)
+}
+
+// takeTurn waits until no other push to the repository is between here and its
+// end.
+func (p *push) takeTurn() error {
+	select {
+	case p.repository.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	fmt.Fprintf(p.progress, "Waiting for another push to %s to end.\n", p.repository.name)
+	select {
+	case p.repository.turn <- struct{}{}:
+		return nil
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
+}
+
+// accept refuses the updates that cannot be made now.
+func (p *push) accept(refs []ref) {
+	indexes := p.acceptedIndexes()
+	for i, err := range checkUpdates(refs, p.accepted()) {
+		p.errs[indexes[i]] = err
+	}
+}
+
+func (p *push) acceptedIndexes() []int {
+	var indexes []int
+	for i := range p.errs {
+		if p.errs[i] == nil {
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}
+
+func (p *push) accepted() []refUpdate {
+	var updates []refUpdate
+	for _, i := range p.acceptedIndexes() {
+		updates = append(updates, p.request.updates[i])
+	}
+	return updates
+}
+
+func (p *push) refused() bool {
+	return slices.ContainsFunc(p.errs, func(err error) bool { return err != nil })
+}
+
+// refuse refuses all updates that are not refused yet.
+func (p *push) refuse(err error) {
+	for i := range p.errs {
+		if p.errs[i] == nil {
+			p.errs[i] = err
+		}
+	}
+}
+
+// internal refuses everything for a reason that is the server's.
+func (p *push) internal(what string, err error) {
+	p.logger.Error(what, "error", err)
+	p.refuse(errors.New("internal error, see the server's log"))
+}
+
+// deployAndMove is the heart: prepare, migrate, move, activate.
+func (p *push) deployAndMove(updates []refUpdate) {
+	var deployment Deployment
+	for _, u := range updates {
+		if u.name != branchPrefix+p.server.config.DeployBranch {
+			continue
+		}
+		var err error
+		if deployment, err = p.prepare(u); err != nil {
+			p.refuse(err)
+			return
+		}
+	}
+	discard := func() {
+		if deployment != nil {
+			deployment.Discard()
+		}
+	}
+	p.step(stepPrepared)
+	if err := context.Cause(p.ctx); err != nil {
+		discard()
+		p.refuse(err)
+		return
+	}
+	if err := p.migrate(); err != nil {
+		discard()
+		p.internal("objects not migrated", err)
+		return
+	}
+	p.step(stepMigrated)
+	errs, err := p.repository.updateRefs(updates, true)
+	if err != nil {
+		discard()
+		p.internal("refs not moved", err)
+		return
+	}
+	if at := slices.IndexFunc(errs, func(err error) bool { return err != nil }); at >= 0 {
+		// Somebody moved them without asking us.
+		discard()
+		p.refuse(errs[at])
+		return
+	}
+	p.step(stepRefsMoved)
+	if deployment != nil {
+		// The push has happened: whether the client is still there does not matter.
+		if err := deployment.Activate(context.WithoutCancel(p.ctx)); err != nil {
+			p.moveBack(updates)
+			p.refuse(err)
+			return
+		}
+		p.step(stepActivated)
+	}
+	p.tellStored(updates)
+}
+
+func (p *push) prepare(u refUpdate) (Deployment, error) {
+	if !u.new.IsZero() {
+		p.warn(u.new)
+	}
+	return p.server.config.Deployer.Prepare(p.ctx, &Push{
+		Repository: p.repository.name,
+		Objects:    p.incoming.objects,
+		Old:        u.old,
+		New:        u.new,
+		Options:    parseOptions(p.request.options),
+		Key:        p.key,
+		Terminal:   p.request.capabilities.terminal(),
+		Progress:   p.progress,
+	})
+}
+
+func (p *push) migrate() error {
+	if err := p.repository.addShallow(p.incoming.newGraft); err != nil {
+		return err
+	}
+	if p.incoming.quarantine == nil {
+		return nil
+	}
+	return p.incoming.quarantine.migrate()
+}
+
+// moveBack undoes what updateRefs did.
+func (p *push) moveBack(updates []refUpdate) {
+	back := make([]refUpdate, len(updates))
+	for i, u := range updates {
+		back[i] = refUpdate{name: u.name, old: u.new, new: u.old}
+	}
+	if _, err := p.repository.updateRefs(back, true); err != nil {
+		p.logger.Error("refs not moved back", "error", err)
+	}
+}
+
+// tellStored says of the branches that are not deployed that they are kept.
+func (p *push) tellStored(updates []refUpdate) {
+	for _, u := range updates {
+		short, isBranch := strings.CutPrefix(u.name, branchPrefix)
+		if !isBranch || short == p.server.config.DeployBranch || u.new.IsZero() {
+			continue
+		}
+		fmt.Fprintf(p.progress, "Branch %s is stored, not deployed: only %s goes live.\n", short, p.server.config.DeployBranch)
+	}
+}
+
+// tell shows the person who pushes an error with its hint and returns it.
+func (p *push) tell(err error) error {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		fmt.Fprintf(p.progress, "error: %s\n", r.message)
+		if r.hint != "" {
+			fmt.Fprintf(p.progress, "hint: %s\n", r.hint)
+		}
+	}
+	return err
+}
+
+func (p *push) step(name string) {
+	if p.server.config.Step != nil {
+		p.server.config.Step(name)
+	}
+}
+
+// report tells the client what became of the pack and of each ref.
+func (p *push) report(unpack error) error {
+	if !p.request.capabilities.has("report-status") && !p.request.capabilities.has("report-status-v2") {
+		if p.side != nil {
+			_, err := io.WriteString(p.out, "0000")
+			return err
+		}
+		return nil
+	}
+	var text strings.Builder
+	w := newPacketWriter(&text)
+	if unpack != nil {
+		w.line("unpack %s", oneLine(unpack))
+	} else {
+		w.line("unpack ok")
+	}
+	for i, u := range p.request.updates {
+		switch {
+		case unpack != nil:
+			w.line("ng %s %s", u.name, oneLine(unpack))
+		case p.errs[i] != nil:
+			w.line("ng %s %s", u.name, oneLine(p.errs[i]))
+		default:
+			w.line("ok %s", u.name)
+		}
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if p.side == nil {
+		_, err := io.WriteString(p.out, text.String())
+		return err
+	}
+	if _, err := io.WriteString(p.side.stream(bandData), text.String()); err != nil {
+		return err
+	}
+	_, err := io.WriteString(p.out, "0000")
+	return err
+}
+
+// oneLine writes an error so that it fits beside a ref.
+func oneLine(err error) string {
+	const longest = 500
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	line = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, line)
+	if len(line) > longest {
+		line = strings.ToValidUTF8(line[:longest], "") + "…"
+	}
+	return line
+}
+
+func (p *push) log(unpack error) {
+	for i, u := range p.request.updates {
+		err := p.errs[i]
+		if unpack != nil {
+			err = unpack
+		}
+		attrs := []any{"repository", p.repository.name, "ref", u.name, "old", hashOrNone(u.old), "new", hashOrNone(u.new)}
+		if err != nil {
+			p.logger.Warn("push refused", append(attrs, slog.Any("error", err))...)
+		} else {
+			p.logger.Info("pushed", attrs...)
+		}
+	}
+}
+
+func hashOrNone(h plumbing.Hash) string {
+	if h.IsZero() {
+		return "none"
+	}
+	return h.String()
+}
+
+// drain reads on what a client still sends after its push was refused, so that
+// it comes to see why, within reason.
+func (p *push) drain(r io.Reader) {
+	const patience = 5 * time.Second
+	timer := time.AfterFunc(patience, p.close)
+	defer timer.Stop()
+	buffer := make([]byte, 32<<10)
+	for left := p.server.config.Limits.PackBytes; left > 0; {
+		n, err := r.Read(buffer)
+		if err != nil {
+			return
+		}
+		timer.Reset(patience)
+		left -= int64(n)
+	}
+}
