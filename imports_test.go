@@ -36,6 +36,7 @@ var forbidden = []struct {
 	{"daemon/registry", []string{"daemon/gateway", "daemon/manifest", "daemon/gittree", "gitreceive", "bundler", "procman"}, nil, "the registry is where the two halves meet: it knows neither"},
 	{"daemon/gateway", []string{"daemon/registry", "daemon/manifest", "daemon/gittree", "gitreceive", "bundler"}, nil, "the read half does not know the write half"},
 	{"daemon/manifest", []string{"daemon/registry", "daemon/gateway", "daemon/gittree", "gitreceive", "bundler", "procman"}, nil, "a manifest is read from any tree"},
+	{"daemon/admin", []string{"daemon/registry", "daemon/gateway", "daemon/manifest", "daemon/gittree", "gitreceive", "bundler", "procman"}, nil, "admin says what can be done; the daemon does it"},
 	{"daemon/gittree", []string{"daemon/registry", "daemon/gateway", "daemon/manifest", "gitreceive", "bundler", "procman"}, nil, "a tree is read from any repository"},
 }
 

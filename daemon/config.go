@@ -39,6 +39,9 @@ type Config struct {
 	Deno string `toml:"deno"`
 	// DeployBranch is the branch whose pushes go live.
 	DeployBranch string `toml:"deploy_branch"`
+	// IdleExit is after how long without anything to do the daemon exits, for
+	// systemd to start it again. 0: never.
+	IdleExit denofn.Duration `toml:"idle_exit"`
 
 	HTTP struct {
 		// Listen is the address of the public side, host:port. A socket named
@@ -88,6 +91,13 @@ type Config struct {
 		AuthorizedKeys string `toml:"authorized_keys"`
 	} `toml:"ssh"`
 
+	Admin struct {
+		// Socket is the Unix socket over which the command line speaks to the daemon;
+		// its permissions say who may. Empty: beside runtime_dir, with -admin.sock in
+		// place of its end. A socket named "admin" that systemd passes takes its place.
+		Socket string `toml:"socket"`
+	} `toml:"admin"`
+
 	// Functions are the defaults for what a registry.json leaves out, and what all
 	// functions share. 0 is the default that the key names.
 	Functions struct {
@@ -124,11 +134,17 @@ type Config struct {
 		RequireSandbox bool `toml:"require_sandbox"`
 	} `toml:"functions"`
 
+	// Bundler is how functions are made: where packages come from, and what making
+	// one may take.
+	Bundler bundlerConfig `toml:"bundler"`
+
 	// Policy is what functions may be granted; package manifest defines it.
 	Policy struct {
 		Allow           []string `toml:"allow"`
 		Deny            []string `toml:"deny"`
 		AllowPrivateNet bool     `toml:"allow_private_net"`
+		// RequireVersions refuses imports of packages that say no version. Default true.
+		RequireVersions bool `toml:"require_versions"`
 	} `toml:"policy"`
 }
 
@@ -146,6 +162,7 @@ func DefaultConfig() Config {
 	c.Functions.IdleTimeout = denofn.Duration{Duration: 5 * time.Minute}
 	c.Functions.Timeout = denofn.Duration{Duration: 30 * time.Second}
 	c.Policy.Deny = []string{"run", "ffi"}
+	c.Policy.RequireVersions = true
 	return c
 }
 
@@ -189,8 +206,8 @@ func parseConfig(path string, text []byte) (*Config, error) {
 	meta, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&c)
 	if perr, ok := errors.AsType[toml.ParseError](err); ok {
 		message := perr.Message
-		if cause := perr.Unwrap(); cause != nil {
-			message = fmt.Sprintf("%s: %s", perr.LastKey, cause)
+		if perr.LastKey != "" {
+			message = fmt.Sprintf("%s: %s", perr.LastKey, message)
 		}
 		return nil, &ConfigError{path, perr.Position.Line, message}
 	}
@@ -217,17 +234,16 @@ func (c *Config) complete(path string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range []*string{&c.StateDir, &c.RuntimeDir, &c.Deno, &c.SSH.AuthorizedKeys} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(base, *p)
-		}
-	}
+	c.completePaths(base)
 	if c.StateDir == "" || c.RuntimeDir == "" {
 		return at("state_dir and runtime_dir must not be empty")
 	}
 	if longest := longestSocketPath(c.RuntimeDir); longest > maxSocketPath {
 		return at("runtime_dir: %s is %d bytes too long: Linux limits the path of a socket to %d bytes, and a function's socket lies below it",
 			c.RuntimeDir, longest-maxSocketPath, maxSocketPath)
+	}
+	if longest := len(filepath.Dir(c.Admin.Socket)) + len("/.sock-1234567890/s"); max(longest, len(c.Admin.Socket)) > maxSocketPath {
+		return at("admin.socket: the path %s is too long: Linux limits the path of a socket to %d bytes", c.Admin.Socket, maxSocketPath)
 	}
 	if c.DeployBranch == "" || strings.ContainsAny(c.DeployBranch, " ~^:?*[\\") {
 		return at("deploy_branch: %q is not the name of a branch", c.DeployBranch)
@@ -243,6 +259,9 @@ func (c *Config) complete(path string) error {
 	}
 	if c.Functions.Timeout.Duration == 0 {
 		return at(`functions.timeout must not be 0: write the longest time a function may take to answer, like "30s"`)
+	}
+	if err := c.Bundler.check(); err != nil {
+		return at("bundler.%s", err)
 	}
 	if _, err := c.policy(); err != nil {
 		return at("policy: %s", err)
@@ -261,6 +280,18 @@ func (c *Config) complete(path string) error {
 		return at("deno: %s is not a program that can be run", c.Deno)
 	}
 	return nil
+}
+
+// completePaths takes relative paths from the folder base.
+func (c *Config) completePaths(base string) {
+	if c.Admin.Socket == "" && c.RuntimeDir != "" {
+		c.Admin.Socket = filepath.Clean(c.RuntimeDir) + "-admin.sock"
+	}
+	for _, p := range []*string{&c.StateDir, &c.RuntimeDir, &c.Deno, &c.SSH.AuthorizedKeys, &c.Admin.Socket} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(base, *p)
+		}
+	}
 }
 
 func (c *Config) policy() (*manifest.Policy, error) {

@@ -9,6 +9,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/bundler"
+	"github.com/denofn/denofn/daemon/admin"
 	"github.com/denofn/denofn/daemon/gateway"
 	"github.com/denofn/denofn/daemon/registry"
 	"github.com/denofn/denofn/gitreceive"
@@ -32,8 +33,9 @@ import (
 
 // Names of the sockets that systemd may pass.
 const (
-	SocketHTTP = "http"
-	SocketSSH  = "ssh"
+	SocketHTTP  = "http"
+	SocketSSH   = "ssh"
+	SocketAdmin = "admin"
 )
 
 // Options is what a Daemon is given beside its configuration file.
@@ -43,6 +45,10 @@ type Options struct {
 	// daemon opens its own; with any, all that it serves must be among them.
 	Sockets map[string][]net.Listener
 	Logger  *slog.Logger
+	Version string // of denofn, for people
+	// HostKeyPath is the SSH host key, when it is not the one in the state folder,
+	// which is made at the first start.
+	HostKeyPath string
 	// Step, if set, is called at each named step of a deploy, so that tests can end
 	// the daemon there.
 	Step func(name string)
@@ -61,9 +67,16 @@ type Daemon struct {
 	deployer   *deployer
 	gateway    *gateway.Gateway
 	web        []*gateway.Server
+	steering   *steering
+	admin      *admin.Server
 	publishing sync.Mutex // one publish at a time, so that the last is the newest
 	servers    errgroup.Group
 	failed     chan error // the first server that ended on its own
+
+	loop     *loop // the daemon's own way to its HTTP side
+	activity activity
+	idle     chan struct{} // closed when nothing has happened for long
+	endWatch context.CancelFunc
 }
 
 // Open reads the configuration and the state, reconciles the two halves, and
@@ -73,7 +86,7 @@ func Open(ctx context.Context, options Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: options, config: config, failed: make(chan error, 1)}
+	d := &Daemon{options: options, config: config, failed: make(chan error, 1), loop: newLoop(), idle: make(chan struct{})}
 	sockets, err := d.sockets()
 	if err != nil {
 		return nil, err
@@ -149,16 +162,23 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 		logger:   logger,
 	}
 	d.deployer.policy.Store(policy)
+	d.steering = &steering{registry: d.registry, pool: d.pool, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
+	d.steering.config.Store(config)
+	d.admin, err = admin.NewServer(admin.Config{API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger})
+	if err != nil {
+		return fmt.Errorf("open admin server: %w", err)
+	}
 	store, err := gitreceive.OpenStore(filepath.Join(config.StateDir, "repos"))
 	if err != nil {
 		return fmt.Errorf("open repositories: %w", err)
 	}
 	d.git, err = gitreceive.New(gitreceive.Config{
 		Store:              store,
-		HostKeyPath:        filepath.Join(config.StateDir, "ssh_host_ed25519_key"),
+		HostKeyPath:        cmp.Or(d.options.HostKeyPath, filepath.Join(config.StateDir, "ssh_host_ed25519_key")),
 		AuthorizedKeysPath: config.SSH.AuthorizedKeys,
 		DeployBranch:       config.DeployBranch,
 		Deployer:           d.deployer,
+		Commands:           remoteCommands{d.steering},
 		Logger:             logger,
 		Step:               d.options.Step,
 	})
@@ -189,12 +209,19 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 
 func (d *Daemon) serve(sockets map[string][]net.Listener) {
 	for _, l := range sockets[SocketHTTP] {
-		server := gateway.NewServer(l, d.gateway)
+		server := gateway.NewServer(d.activity.visitors(l), d.gateway)
 		d.web = append(d.web, server)
 		d.run("http", server.Serve)
 	}
 	for _, l := range sockets[SocketSSH] {
-		d.run("ssh", func() error { return d.git.Serve(l) })
+		d.run("ssh", func() error { return d.git.Serve(d.activity.residents(l)) })
+	}
+	health := gateway.NewServer(d.loop, d.gateway)
+	d.web = append(d.web, health)
+	d.run("health", health.Serve)
+	d.watch()
+	for _, l := range sockets[SocketAdmin] {
+		d.run("admin", func() error { return d.admin.Serve(l) })
 	}
 	d.options.Logger.Info("serving", "http", addresses(sockets[SocketHTTP]), "ssh", addresses(sockets[SocketSSH]),
 		"host_key", d.git.Fingerprint(), "functions", len(d.registry.Functions()))
@@ -244,6 +271,7 @@ func (d *Daemon) Reload() error {
 		d.options.Logger.Warn("key changed, restart to apply it", "key", key)
 	}
 	d.config = next
+	d.steering.config.Store(next)
 	d.options.Logger.Info("configuration reread", "path", d.options.ConfigPath)
 	return nil
 }
@@ -253,8 +281,10 @@ func (d *Daemon) Reload() error {
 // ctx's error returned.
 func (d *Daemon) Shutdown(ctx context.Context) error {
 	began := time.Now()
+	d.endWatch()
 	var drain errgroup.Group
 	drain.Go(func() error { return d.git.Shutdown(ctx) })
+	drain.Go(func() error { return d.admin.Shutdown(ctx) })
 	for _, server := range d.web {
 		drain.Go(func() error { return server.Shutdown(ctx) })
 	}

@@ -5,14 +5,20 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"github.com/denofn/denofn/daemon/admin"
 )
 
 // sockets returns the listeners of every side by name: those that systemd
 // passed, or with none passed, its own at the configured addresses.
 func (d *Daemon) sockets() (map[string][]net.Listener, error) {
-	wanted := []struct{ name, address string }{
-		{SocketHTTP, d.config.HTTP.Listen},
-		{SocketSSH, d.config.SSH.Listen},
+	wanted := []struct {
+		name, key, address string
+		listen             func(address string) (net.Listener, error)
+	}{
+		{SocketHTTP, "http.listen", d.config.HTTP.Listen, listenTCP},
+		{SocketSSH, "ssh.listen", d.config.SSH.Listen, listenTCP},
+		{SocketAdmin, "admin.socket", d.config.Admin.Socket, admin.Listen},
 	}
 	if len(d.options.Sockets) > 0 {
 		for _, w := range wanted {
@@ -24,15 +30,17 @@ func (d *Daemon) sockets() (map[string][]net.Listener, error) {
 	}
 	own := make(map[string][]net.Listener)
 	for _, w := range wanted {
-		l, err := net.Listen("tcp", w.address)
+		l, err := w.listen(w.address)
 		if err != nil {
 			closeAll(own)
-			return nil, fmt.Errorf("%s.listen: %w", w.name, err)
+			return nil, fmt.Errorf("%s: %w", w.key, err)
 		}
 		own[w.name] = append(own[w.name], l)
 	}
 	return own, nil
 }
+
+func listenTCP(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 
 func closeAll(sockets map[string][]net.Listener) {
 	for _, listeners := range sockets {

@@ -103,6 +103,27 @@ func (c Command) Usage() string {
 	return strings.TrimSpace("denofn " + c.Name + " [FLAGS] " + c.Arguments)
 }
 
+// Exit codes, the same for every command.
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	ExitUsage  = 2
+)
+
+// Exit tells a command's error, unless that has been done, and turns it into an
+// exit code.
+func Exit(w io.Writer, command string, err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return ExitDone
+	case errors.Is(err, ErrUsage):
+		return ExitUsage
+	case !errors.Is(err, ErrFailed):
+		Tell(w, command, err)
+	}
+	return ExitFailed
+}
+
 // Tell writes an error as people want it: what happened, what to do, and what a
 // process wrote.
 func Tell(w io.Writer, command string, err error) {

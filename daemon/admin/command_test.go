@@ -2,7 +2,6 @@ package admin_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,14 +31,8 @@ func run(t *testing.T, api admin.API, line ...string) string {
 			err = do(context.Background(), admin.Session{API: api, Stdin: strings.NewReader("from stdin"), Stdout: &stdout, Stderr: &stderr, Now: now}, args)
 		}
 		out := stdout.String()
-		switch {
-		case err == nil, errors.Is(err, flag.ErrHelp):
-		case errors.Is(err, admin.ErrUsage):
-			fmt.Fprintln(&stderr, "(usage)")
-		case errors.Is(err, admin.ErrFailed):
-			fmt.Fprintln(&stderr, "(failed)")
-		default:
-			admin.Tell(&stderr, c.Name, err)
+		if code := admin.Exit(&stderr, c.Name, err); code != admin.ExitDone {
+			fmt.Fprintf(&stderr, "(exit code %d)\n", code)
 		}
 		for l := range strings.Lines(stderr.String()) {
 			out += "! " + l
