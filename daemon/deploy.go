@@ -32,6 +32,7 @@ type deployer struct {
 	policy   atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
 	baseURL  string                          // of the gateway, for people: "http://127.0.0.1:8000"
 	logger   *slog.Logger
+	last     atomic.Pointer[lastDeploy] // nil: none since the start
 }
 
 // A deployment is a prepared push: releases on disk, and for each that could be
@@ -227,6 +228,7 @@ func (dep *deployment) Activate(context.Context) error {
 	}
 	took := time.Since(dep.began)
 	dep.report.live(len(dep.change.Set), took)
+	d.last.Store(&lastDeploy{dep.change.Repository, dep.change.Commit, time.Now()})
 	d.logger.Info("deployed", "repository", dep.change.Repository, "commit", dep.change.Commit,
 		"changed", len(dep.change.Set), "removed", len(dep.change.Remove), "took", took)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,9 +15,12 @@ import (
 	"github.com/denofn/denofn/systemd"
 )
 
-// drainTime is how long a stop waits for requests and pushes that have begun.
-// It is below systemd's own 90 seconds.
+// drainTime is how long a stop waits for requests and pushes that have begun. The
+// service manager is asked for as much, a little at a time.
 const drainTime = 60 * time.Second
+
+// hostKeyCredential is the name under which the unit passes an SSH host key.
+const hostKeyCredential = "denofn.ssh-host-key"
 
 // serve runs the daemon until SIGTERM or SIGINT, which let it drain; a second
 // one ends it at once. SIGHUP rereads the configuration and the keys.
@@ -41,15 +45,29 @@ func serveUntilSignal(env environment, step func(string)) error {
 	}
 	notifier := systemd.NewNotifier()
 	d, err := daemon.Open(context.Background(), daemon.Options{
-		ConfigPath: env.configPath,
-		Sockets:    sockets,
-		Logger:     logger,
-		Step:       step,
+		ConfigPath:  env.configPath,
+		Sockets:     sockets,
+		Logger:      logger,
+		HostKeyPath: systemd.Credential(hostKeyCredential),
+		Step:        step,
 	})
 	if err != nil {
 		return err
 	}
 	notifier.Ready()
+	err = await(d, notifier, logger, signals)
+	notifier.Stopping()
+	return errors.Join(err, shutdown(d, notifier, signals))
+}
+
+// await returns when the daemon is to stop: with an error if that is not as it
+// should be. Meanwhile it tells the service manager how the daemon is.
+func await(d *daemon.Daemon, notifier *systemd.Notifier, logger *slog.Logger, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { notifier.Watch(ctx, d, logger) })
+	defer watching.Wait()
+	defer cancel()
 	for {
 		select {
 		case s := <-signals:
@@ -58,11 +76,12 @@ func serveUntilSignal(env environment, step func(string)) error {
 				continue
 			}
 			logger.Info("stopping", "signal", s.String())
-			notifier.Stopping()
-			return shutdown(d, signals)
+			return nil
+		case <-d.Idle():
+			logger.Info("stopping: nothing has happened for as long as idle_exit says")
+			return nil
 		case err := <-d.Failed():
-			notifier.Stopping()
-			return errors.Join(err, shutdown(d, signals))
+			return err
 		}
 	}
 }
@@ -75,9 +94,14 @@ func reload(d *daemon.Daemon, notifier *systemd.Notifier, logger *slog.Logger) {
 	}
 }
 
-func shutdown(d *daemon.Daemon, signals <-chan os.Signal) error {
+func shutdown(d *daemon.Daemon, notifier *systemd.Notifier, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
+	draining, drained := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() { notifier.Drain(draining, d.Status) })
+	defer telling.Wait()
+	defer drained()
 	done := make(chan error, 1)
 	go func() { done <- d.Shutdown(ctx) }()
 	for {
