@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"runtime"
 	"sync"
 	"time"
@@ -90,8 +91,6 @@ type Config struct {
 	// ImportHosts are the hosts that https: modules may come from. Default: those
 	// that Deno itself allows.
 	ImportHosts []string
-	// AllowUnversioned lets functions import packages without saying which version.
-	AllowUnversioned bool
 	// SkipScripts names the npm packages that work although their lifecycle scripts
 	// are not run.
 	SkipScripts []string
@@ -105,6 +104,13 @@ type Config struct {
 	// 512M and 1 minute.
 	Memory  denofn.Bytes
 	Timeout time.Duration
+	// CacheSize and CacheAge bound the cache: when it is larger, what was used the
+	// longest time ago is removed, and what was not used for that long is in any
+	// case. Defaults: 2G and 30 days.
+	CacheSize denofn.Bytes
+	CacheAge  time.Duration
+	// Logger hears of what is not an error of anybody's push. Default: none.
+	Logger *slog.Logger
 	// Workers is how many functions are bundled at once, whoever asks. Default: the
 	// number of CPUs.
 	Workers int
@@ -125,6 +131,11 @@ func New(config Config) (*Bundler, error) {
 	if config.DenoPath != "" && config.CacheDir == "" {
 		return nil, errors.New("a bundler with a Deno needs a cache folder")
 	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	config.CacheSize = cmp.Or(config.CacheSize, 2<<30)
+	config.CacheAge = cmp.Or(config.CacheAge, 30*24*time.Hour)
 	config.FetchTimeout = cmp.Or(config.FetchTimeout, 2*time.Minute)
 	b := &Bundler{config: config, spawner: config.Spawner}
 	if b.spawner == nil {
@@ -165,6 +176,11 @@ type Source struct {
 	// Include are globs, from Dir, of files that are shipped with the release. They
 	// come back in Result.Files.
 	Include []string
+	// Check has Deno check the types of the function's own modules.
+	Check bool
+	// AllowUnversioned lets the function import packages without saying which
+	// version.
+	AllowUnversioned bool
 }
 
 // A Result is what a function was bundled to.

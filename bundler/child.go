@@ -36,8 +36,8 @@ type plain struct {
 	deno string
 }
 
-// workerName is the argv[0] under which the program is a worker.
-const workerName = "denofn-bundler"
+// WorkerName is the argv[0] under which the program is a worker.
+const WorkerName = "denofn-bundler"
 
 // self is the running program, also when an upgrade has replaced the file.
 const self = "/proc/self/exe"
@@ -48,7 +48,7 @@ const killWait = time.Second
 func (p plain) Command(ctx context.Context, c Child) (*exec.Cmd, func(), error) {
 	program, name := p.deno, "deno"
 	if c.Worker {
-		program, name = self, workerName
+		program, name = self, WorkerName
 	}
 	command := exec.CommandContext(ctx, program)
 	command.Args = append([]string{name}, c.Args...)

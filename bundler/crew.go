@@ -235,8 +235,10 @@ func (w *worker) end() error {
 // outOfMemory reports whether the worker was killed for its memory, by the kernel
 // or by its own runtime.
 func (w *worker) outOfMemory(ended error) bool {
-	if strings.Contains(w.said.String(), "out of memory") || strings.Contains(w.said.String(), "cannot allocate memory") {
-		return true
+	for _, last := range []string{"out of memory", "cannot allocate memory", "failed to create new OS thread", "pthread_create failed"} {
+		if strings.Contains(w.said.String(), last) {
+			return true
+		}
 	}
 	exit, ok := errors.AsType[*exec.ExitError](ended)
 	if !ok {

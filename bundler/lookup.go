@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +40,7 @@ func (t *task) lookUp(ctx context.Context) (*graph, error) {
 	}
 	for importer, imports := range found.Imports {
 		for specifier, answer := range imports {
-			g.add(importer, specifier, t.bundler.judge(answer, s))
+			g.add(importer, specifier, t.judge(answer, s))
 		}
 	}
 	for _, w := range open {
@@ -47,7 +48,13 @@ func (t *task) lookUp(ctx context.Context) (*graph, error) {
 			g.add(w.Importer, w.Specifier, target{Error: "Deno did not find " + quote(w.Specifier)})
 		}
 	}
-	g.Remote, g.RemotePack, g.Packages = found.Remote, found.RemotePack, found.Packages
+	g.Remote, g.RemotePack, g.Packages = found.Remote, found.RemotePack, maps.Clone(found.Packages)
+	for id, p := range g.Packages {
+		if slices.Contains(t.bundler.config.SkipScripts, p.Name) {
+			p.Scripts = nil
+			g.Packages[id] = p
+		}
+	}
 	return g, nil
 }
 

@@ -1,6 +1,7 @@
 package bundler
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -16,31 +17,29 @@ var (
 
 // judge holds an answer against the rule that remote dependencies say which
 // version they want. What a lock file pins, has.
-func (b *Bundler) judge(t target, s *settings) target {
-	if t.Error != "" {
-		if t.Hint == "" {
-			t.Hint = hintForDeno(t)
-		}
-		return t
+func (t *task) judge(answer target, s *settings) target {
+	if answer.Error != "" {
+		answer.Hint = cmp.Or(answer.Hint, hintForDeno(answer))
+		return answer
 	}
-	scheme, name, version, subpath := splitRequest(t.Asked)
-	if scheme == "" || t.Found == "" || s.pins(t.Asked) {
-		return t
+	scheme, name, version, subpath := splitRequest(answer.Asked)
+	if scheme == "" || answer.Found == "" || s.pins(answer.Asked) {
+		return answer
 	}
-	fix := t.Found
+	fix := answer.Found
 	if scheme != "https" {
-		fix = scheme + ":" + name + "@" + foundVersion(t, name) + subpath
+		fix = scheme + ":" + name + "@" + foundVersion(answer, name) + subpath
 	}
 	switch {
 	case exactVersion.MatchString(version):
-		return t
+		return answer
 	case wantsVersion.MatchString(version) && scheme != "https":
-		t.Warning = fmt.Sprintf("%s is a range, which is %s today and is not pinned", t.Asked, foundVersion(t, name))
-		t.Hint = "commit a deno.lock, or write " + fix
-	case !b.config.AllowUnversioned:
-		return target{Error: t.Asked + " has no version", Hint: "write " + fix}
+		answer.Warning = fmt.Sprintf("%s is a range, which is %s today and is not pinned", answer.Asked, foundVersion(answer, name))
+		answer.Hint = "commit a deno.lock, or write " + fix
+	case !t.source.AllowUnversioned:
+		return target{Error: answer.Asked + " has no version", Hint: "write " + fix}
 	}
-	return t
+	return answer
 }
 
 // foundVersion returns the version that Deno chose.

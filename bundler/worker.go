@@ -16,7 +16,7 @@ import (
 // take is given back with it, and because one that takes too much is killed alone.
 
 // IsWorker reports whether this process was started to be a worker.
-func IsWorker() bool { return len(os.Args) > 0 && os.Args[0] == workerName }
+func IsWorker() bool { return len(os.Args) > 0 && os.Args[0] == WorkerName }
 
 // WorkerMain is the worker's main function. It never returns. Call it first in
 // main, and in TestMain of tests with a Bundler that has a Spawner, where
@@ -28,7 +28,7 @@ func WorkerMain() {
 		}
 	}
 	if err := work(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", workerName, err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", WorkerName, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
