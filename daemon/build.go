@@ -43,6 +43,7 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 	began := time.Now()
 	result, err := d.bundler.Bundle(ctx, bundler.Source{
 		Tree: f.tree, Entry: f.Entry, Dir: f.Dir, Include: f.Build.Include,
+		Check: f.Build.Check || d.check, AllowUnversioned: d.unversioned.Load(),
 	})
 	if err != nil {
 		return build{}, err

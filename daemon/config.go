@@ -263,6 +263,9 @@ func (c *Config) complete(path string) error {
 	if err := c.Bundler.check(); err != nil {
 		return at("bundler.%s", err)
 	}
+	if err := checkBundler(c.Bundler); err != nil {
+		return at("bundler.%s", err)
+	}
 	if _, err := c.policy(); err != nil {
 		return at("policy: %s", err)
 	}

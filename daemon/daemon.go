@@ -149,7 +149,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	if err := d.openGateway(); err != nil {
 		return fmt.Errorf("open gateway: %w", err)
 	}
-	d.bundler, err = bundler.New(bundler.Config{})
+	d.bundler, err = bundler.New(config.bundler(d.sandbox, logger))
 	if err != nil {
 		return fmt.Errorf("open bundler: %w", err)
 	}
@@ -158,10 +158,12 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 		pool:     d.pool,
 		publish:  d.publish,
 		bundler:  d.bundler,
+		check:    config.Bundler.Check,
 		baseURL:  baseURL(sockets[SocketHTTP][0].Addr()),
 		logger:   logger,
 	}
 	d.deployer.policy.Store(policy)
+	d.deployer.unversioned.Store(!config.Policy.RequireVersions)
 	d.steering = &steering{registry: d.registry, pool: d.pool, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
 	d.steering.config.Store(config)
 	d.admin, err = admin.NewServer(admin.Config{API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger})
@@ -264,6 +266,7 @@ func (d *Daemon) Reload() error {
 		return err
 	}
 	d.deployer.policy.Store(policy)
+	d.deployer.unversioned.Store(!next.Policy.RequireVersions)
 	if err := d.gateway.Configure(options); err != nil {
 		return err
 	}

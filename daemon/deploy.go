@@ -30,6 +30,8 @@ type deployer struct {
 	publish  func() // tells the gateway what is live
 	bundler  *bundler.Bundler
 	policy   atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
+	unversioned atomic.Bool                  // modules may be imported without a version; replaced likewise
+	check    bool                            // type errors refuse any push
 	baseURL  string                          // of the gateway, for people: "http://127.0.0.1:8000"
 	logger   *slog.Logger
 	last     atomic.Pointer[lastDeploy] // nil: none since the start
