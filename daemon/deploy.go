@@ -24,17 +24,17 @@ import (
 // half of denofn on one page. Prepare does everything that can fail because of
 // what was pushed and changes nothing that is live; Activate is one atomic step.
 type deployer struct {
-	store    *gitreceive.Store
-	registry *registry.Registry
-	pool     *procman.Pool
-	publish  func() // tells the gateway what is live
-	bundler  *bundler.Bundler
-	policy   atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
-	unversioned atomic.Bool                  // modules may be imported without a version; replaced likewise
-	check    bool                            // type errors refuse any push
-	baseURL  string                          // of the gateway, for people: "http://127.0.0.1:8000"
-	logger   *slog.Logger
-	last     atomic.Pointer[lastDeploy] // nil: none since the start
+	store       *gitreceive.Store
+	registry    *registry.Registry
+	pool        *procman.Pool
+	publish     func() // tells the gateway what is live
+	bundler     *bundler.Bundler
+	policy      atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
+	unversioned atomic.Bool                     // modules may be imported without a version; replaced likewise
+	check       bool                            // type errors refuse any push
+	baseURL     string                          // of the gateway, for people: "http://127.0.0.1:8000"
+	logger      *slog.Logger
+	last        atomic.Pointer[lastDeploy] // nil: none since the start
 }
 
 // A deployment is a prepared push: releases on disk, and for each that could be
