@@ -33,10 +33,11 @@ type environment struct {
 }
 
 func commands() []command {
-	return []command{
-		{"serve", "receive pushes and serve functions; systemd runs this", serve},
-		{"version", "print the versions of denofn, its bundler and Deno", version},
-	}
+	list := []command{{"serve", "receive pushes and serve functions; systemd runs this", serve}}
+	list = append(list, clientCommands()...)
+	return append(list,
+		command{"version", "print the versions of denofn, its bundler and Deno", version},
+	)
 }
 
 func main() {
@@ -44,8 +45,12 @@ func main() {
 	os.Exit(run(environment{stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:]))
 }
 
-// errUsage is the error of a command line that was already explained.
-var errUsage = errors.New("usage")
+// errUsage is the error of a command line that was already explained, and errTold
+// that of a command that has said what went wrong.
+var (
+	errUsage = errors.New("usage")
+	errTold  = errors.New("failed")
+)
 
 func run(env environment, args []string) int {
 	flags := newFlags(&env, "denofn", "denofn [--config FILE] COMMAND [ARGUMENTS]")
@@ -88,6 +93,8 @@ func exitCode(env environment, c command, err error) int {
 		return exitDone
 	case errors.Is(err, errUsage):
 		return exitUsage
+	case errors.Is(err, errTold):
+		return exitFailed
 	}
 	fmt.Fprintf(env.stderr, "denofn %s: %v\n", c.name, err)
 	return exitFailed

@@ -48,6 +48,7 @@ func serveUntilSignal(env environment, step func(string)) error {
 		ConfigPath:  env.configPath,
 		Sockets:     sockets,
 		Logger:      logger,
+		Version:     denofnVersion(),
 		HostKeyPath: systemd.Credential(hostKeyCredential),
 		Step:        step,
 	})

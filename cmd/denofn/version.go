@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"runtime/debug"
-	"strings"
-	"time"
 
 	"github.com/denofn/denofn/bundler"
 	"github.com/denofn/denofn/daemon"
@@ -28,7 +25,12 @@ func version(env environment, args []string) error {
 		fmt.Fprintf(env.stdout, "deno     unknown: %v\n", err)
 		return nil
 	}
-	fmt.Fprintf(env.stdout, "deno     %s\n", denoVersion(config.Deno))
+	deno, err := daemon.DenoVersion(context.Background(), config.Deno)
+	if err != nil {
+		fmt.Fprintf(env.stdout, "deno     unknown: %v\n", err)
+		return nil
+	}
+	fmt.Fprintf(env.stdout, "deno     %s %s\n", deno, config.Deno)
 	return nil
 }
 
@@ -40,15 +42,4 @@ func denofnVersion() string {
 		return info.Main.Version
 	}
 	return "(devel)"
-}
-
-func denoVersion(path string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").Output()
-	if err != nil {
-		return fmt.Sprintf("unknown: run %s: %v", path, err)
-	}
-	first, _, _ := strings.Cut(string(out), "\n")
-	return strings.TrimPrefix(first, "deno ") + " " + path
 }

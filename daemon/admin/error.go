@@ -61,3 +61,12 @@ func CodeOf(err error) Code {
 	}
 	return CodeInternal
 }
+
+// Explain makes a finding of an error.
+func Explain(name string, err error) Check {
+	c := Check{Name: name, State: Problem, Detail: err.Error()}
+	if e, ok := errors.AsType[*Error](err); ok {
+		c.Detail, c.Hint = e.Message, e.Hint
+	}
+	return c
+}
