@@ -26,7 +26,13 @@ type Release struct {
 	Settings    Settings       `json:"settings"`
 	Build       Build          `json:"build,omitzero"`
 	BundleBytes int64          `json:"bundleBytes"` // 0: a function of static files alone
+	FilesBytes  int64          `json:"filesBytes,omitempty"` // of FilesDir; 0: there is none
 }
+
+// FilesDir is the folder of a release with the files that its code finds beside
+// itself, by the paths that they have in the repository. A function may read it
+// without asking.
+const FilesDir = "files"
 
 // Build is how a function asks, in registry.json, to be made. A change of it
 // makes a new release.

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"maps"
 	"runtime"
 	"time"
 
@@ -61,7 +60,10 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		BundleBytes: int64(len(result.Code)),
 	}
 	files := map[string][]byte{"main.js": result.Code, "main.js.map": result.SourceMap}
-	maps.Copy(files, result.Files)
+	for name, content := range result.Files {
+		files[name] = content
+		release.FilesBytes += int64(len(content))
+	}
 	release.ID = registry.ID(release, files)
 	return build{release, files, result.Warnings, time.Since(began)}, nil
 }

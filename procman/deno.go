@@ -93,10 +93,18 @@ func (c *Config) permissions(r *denofn.Release, p places) denofn.Permissions {
 	return denofn.Permissions{
 		Net:   asked.Net.Merge(denofn.Access{Allow: []string{"unix:" + p.socket}}),
 		Env:   asked.Env.Merge(denofn.Access{Allow: r.Settings.EnvNames()}),
-		Read:  asked.Read.Merge(socket),
+		Read:  asked.Read.Merge(socket).Merge(shipped(r, p)),
 		Write: asked.Write.Merge(socket),
 		Sys:   asked.Sys,
 	}
+}
+
+// shipped is the grant to read the files that came with the release.
+func shipped(r *denofn.Release, p places) denofn.Access {
+	if r.FilesBytes == 0 {
+		return denofn.Access{}
+	}
+	return denofn.Access{Allow: []string{filepath.Join(p.dir, denofn.FilesDir)}}
 }
 
 // inHome makes the relative paths of a absolute below the function's home. A path
