@@ -25,7 +25,7 @@ type Release struct {
 	Permissions Permissions    `json:"permissions"`
 	Settings    Settings       `json:"settings"`
 	Build       Build          `json:"build,omitzero"`
-	BundleBytes int64          `json:"bundleBytes"` // 0: a function of static files alone
+	BundleBytes int64          `json:"bundleBytes"`          // 0: a function of static files alone
 	FilesBytes  int64          `json:"filesBytes,omitempty"` // of FilesDir; 0: there is none
 }
 
