@@ -212,7 +212,7 @@ func parseConfig(path string, text []byte) (*Config, error) {
 		return nil, &ConfigError{path, perr.Position.Line, message}
 	}
 	if err != nil {
-		return nil, &ConfigError{path, 0, strings.TrimPrefix(err.Error(), "toml: ")}
+		return nil, mistyped(path, text, err)
 	}
 	for _, key := range meta.Undecoded() {
 		message := fmt.Sprintf("unknown key %s", key)
@@ -259,9 +259,6 @@ func (c *Config) complete(path string) error {
 	}
 	if c.Functions.Timeout.Duration == 0 {
 		return at(`functions.timeout must not be 0: write the longest time a function may take to answer, like "30s"`)
-	}
-	if err := c.Bundler.check(); err != nil {
-		return at("bundler.%s", err)
 	}
 	if err := checkBundler(c.Bundler); err != nil {
 		return at("bundler.%s", err)
