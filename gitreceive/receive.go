@@ -201,6 +201,7 @@ func (p *push) takeTurn() error {
 		return nil
 	default:
 	}
+	p.logger.Debug("waiting for another push")
 	fmt.Fprintf(p.progress, "Waiting for another push to %s to end.\n", p.repository.name)
 	select {
 	case p.repository.turn <- struct{}{}:
