@@ -28,6 +28,8 @@ func (c *Config) pool(host *sandbox.Host, logger *slog.Logger) procman.Config {
 		CPU:             f.CPU,
 		Tasks:           f.Tasks,
 		Disk:            f.Disk,
+		Standby:         f.Standby,
+		StandbyReserve:  f.StandbyReserve,
 		LogRate:         f.LogRate,
 		Sandbox:         host,
 		RequireSandbox:  f.RequireSandbox,

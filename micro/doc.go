@@ -5,9 +5,11 @@
 // any of the author's code, and is the function's side of the protocol that
 // package procman speaks with its processes:
 //
-//   - The only argument is the path of a Unix socket. The runtime listens there,
+//   - The first argument is the path of a Unix socket. The runtime listens there,
 //     gives up the permissions that this took and clears Deno.args, all before
-//     the first line of the author's code.
+//     the first line of the author's code. A second argument is the path of the
+//     bundle, when a process that stood by has imported it: the right to read it
+//     is given up too.
 //   - Control lines go to standard output. They begin with the byte 0x1e and
 //     "denofn/1 ": "ready" once requests can be answered, or "failed" and a JSON
 //     object {message, hint} when the module exports nothing that can be called.

@@ -21,7 +21,11 @@ let announced = false;
 let loaded = false;
 
 // Emptied in place: node:process has another view of the same array.
-const [socket] = Deno.args.splice(0);
+const [socket, main] = Deno.args.splice(0);
+if (main) { // imported by a standby process, which must not show
+  import.meta.main = true;
+  Deno.permissions.revokeSync({ name: "read", path: main });
+}
 const { setTimeout } = globalThis;
 
 // Listening comes before the author's code, so that this never holds the

@@ -25,7 +25,7 @@ func (p *Pool) Start(ctx context.Context, spec Spec) (*Candidate, error) {
 		return nil, ErrShuttingDown
 	}
 	in := p.newInstance(spec, p.config.limitsOf(spec.Release.Settings), newFlood(p.config.LogRate))
-	in.begin()
+	in.begin(Starting)
 	p.mu.Unlock()
 
 	select {

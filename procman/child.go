@@ -33,6 +33,9 @@ type child struct {
 	writer  writer
 	errors  tail // of standard error; belongs to its reader
 
+	orders    *os.File // standard input of a standby process; nil for others
+	standOnce sync.Once
+	standing  chan struct{}
 	readyOnce sync.Once
 	ready     chan struct{}
 	exited    chan struct{}
@@ -65,11 +68,16 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	pidfd := -1
 	command.SysProcAttr.PidFD = &pidfd
 
-	stdin, err := os.Open(os.DevNull)
+	stdin, orders, err := openInput(l.standby)
 	if err != nil {
-		return nil, fmt.Errorf("open null device: %w", err)
+		return nil, err
 	}
 	defer stdin.Close()
+	defer func() {
+		if err != nil {
+			orders.Close()
+		}
+	}()
 	stdout, stdoutWriter, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("create pipe: %w", err)
@@ -82,7 +90,7 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	}
 	defer stderrWriter.Close()
 	command.Stdin, command.Stdout, command.Stderr = stdin, stdoutWriter, stderrWriter
-	if err := f.host.Start(command); err != nil {
+	if err = f.host.Start(command); err != nil {
 		stdout.Close()
 		stderr.Close()
 		return nil, fmt.Errorf("start deno: %w", err)
@@ -100,8 +108,10 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 			flood:  l.flood,
 			outlet: f.outlet,
 		},
-		ready:  make(chan struct{}),
-		exited: make(chan struct{}),
+		orders:   orders,
+		standing: make(chan struct{}),
+		ready:    make(chan struct{}),
+		exited:   make(chan struct{}),
 	}
 	if pidfd >= 0 {
 		unix.SetNonblock(pidfd, true)
@@ -129,6 +139,21 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 		c.reap(&readers, stdout, stderr)
 	}()
 	return c, nil
+}
+
+// openInput returns the standard input of a process, and for a standby process the
+// end to write to.
+func openInput(standby bool) (stdin, orders *os.File, err error) {
+	if standby {
+		if stdin, orders, err = os.Pipe(); err != nil {
+			return nil, nil, fmt.Errorf("create pipe: %w", err)
+		}
+		return stdin, orders, nil
+	}
+	if stdin, err = os.Open(os.DevNull); err != nil {
+		return nil, nil, fmt.Errorf("open null device: %w", err)
+	}
+	return stdin, nil, nil
 }
 
 // reap ends what the process may have left, and collects all that is to be known
@@ -161,6 +186,7 @@ func (c *child) reap(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	if c.pidfd != nil {
 		c.pidfd.Close()
 	}
+	c.orders.Close()
 	c.CloseIdleConnections()
 	c.conns.close()
 	os.RemoveAll(c.places.runDir)
@@ -214,6 +240,8 @@ func hasExited(idType, id, options int) bool {
 // control hears what the runtime has to say. It speaks on standard output.
 func (c *child) control(ctl control) {
 	switch ctl.verb {
+	case "standby":
+		c.standOnce.Do(func() { close(c.standing) })
 	case "ready":
 		c.readyOnce.Do(func() { close(c.ready) })
 	case "failed":
@@ -237,6 +265,12 @@ func (c *child) connections() *conns { return &c.conns }
 
 // PID implements process.
 func (c *child) PID() int { return c.process.Pid }
+
+// Standing implements process.
+func (c *child) Standing() <-chan struct{} { return c.standing }
+
+// Assign implements process.
+func (c *child) Assign() { c.orders.Write([]byte{'\n'}) }
 
 // Ready implements process.
 func (c *child) Ready() <-chan struct{} { return c.ready }

@@ -67,6 +67,14 @@ type Config struct {
 	// Shutdown. Default: one that the pool opens for itself. A daemon has one: it
 	// takes over the daemon's own control group.
 	Sandbox *sandbox.Host
+	// Standby is how many processes wait, started but with nothing loaded, for
+	// functions that have none; see standby.go. Default 0: they cost memory while
+	// nothing happens.
+	Standby int
+	// StandbyReserve is how much memory the machine must have to spare for that.
+	// With less, they go. Default 512M.
+	StandbyReserve denofn.Bytes
+
 	// Memory, CPU, Tasks and Disk are what one process may use, unless the function
 	// says otherwise. Defaults: 256M, no limit of CPU, 64 threads, and 1G for all
 	// that a function keeps in its own folders, for which it cannot ask itself.
@@ -93,20 +101,21 @@ type Config struct {
 }
 
 const (
-	defaultIdleTimeout  = 5 * time.Minute
-	defaultTimeout      = 30 * time.Second
-	defaultStartTimeout = 10 * time.Second
-	defaultStopTimeout  = 3 * time.Second
-	defaultDrainTimeout = time.Minute
-	defaultStuckGrace   = 2 * time.Second
-	defaultMaxQueue     = 1000
-	defaultQueueTimeout = 30 * time.Second
-	defaultConcurrency  = 1000
-	defaultCalls        = 4
-	defaultLogRate      = 500
-	defaultMemory       = 256 << 20
-	defaultTasks        = 64
-	defaultDisk         = 1 << 30
+	defaultIdleTimeout    = 5 * time.Minute
+	defaultTimeout        = 30 * time.Second
+	defaultStartTimeout   = 10 * time.Second
+	defaultStopTimeout    = 3 * time.Second
+	defaultDrainTimeout   = time.Minute
+	defaultStuckGrace     = 2 * time.Second
+	defaultMaxQueue       = 1000
+	defaultQueueTimeout   = 30 * time.Second
+	defaultConcurrency    = 1000
+	defaultCalls          = 4
+	defaultLogRate        = 500
+	defaultStandbyReserve = 512 << 20
+	defaultMemory         = 256 << 20
+	defaultTasks          = 64
+	defaultDisk           = 1 << 30
 )
 
 func (c *Config) complete() error {
@@ -121,6 +130,7 @@ func (c *Config) complete() error {
 	setDefault(&c.Concurrency, defaultConcurrency)
 	setDefault(&c.Calls, defaultCalls)
 	setDefault(&c.LogRate, defaultLogRate)
+	setDefault(&c.StandbyReserve, defaultStandbyReserve)
 	setDefault(&c.Memory, defaultMemory)
 	setDefault(&c.Tasks, defaultTasks)
 	setDefault(&c.Disk, defaultDisk)
@@ -140,7 +150,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("runtime dir %s is %d bytes too long for a socket below it", c.RuntimeDir, n-maxSocketPath)
 	}
 	if c.IdleTimeout < 0 || c.Timeout < 0 || c.StartTimeout < 0 || c.StopTimeout < 0 || c.DrainTimeout < 0 ||
-		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Calls < 0 || c.Warmups < 0 || c.LogRate < 0 ||
+		c.StuckGrace < 0 || c.QueueTimeout < 0 || c.MaxQueue < 0 || c.Concurrency < 0 || c.Calls < 0 || c.Standby < 0 || c.StandbyReserve < 0 || c.Warmups < 0 || c.LogRate < 0 ||
 		c.Memory < 0 || c.CPU < 0 || c.Tasks < 0 || c.Disk < 0 {
 		return errors.New("negative limit")
 	}

@@ -64,7 +64,7 @@ func (f *forker) newCell(l launch, p places, fills bool) (*cell, error) {
 	}
 	c := &cell{
 		profile: sandbox.Profile{
-			Args:      f.config.arguments(r, l.limits, p),
+			Args:      f.config.arguments(r, l.limits, p, l.standby),
 			Env:       env,
 			Dir:       p.home,
 			ReadOnly:  []string{p.dir},
@@ -78,6 +78,9 @@ func (f *forker) newCell(l launch, p places, fills bool) (*cell, error) {
 		},
 		group: group,
 		quota: sandbox.DiskQuota{Dir: p.home, LimitBytes: int64(l.limits.disk)},
+	}
+	if l.standby {
+		c.profile.ReadOnly = append(c.profile.ReadOnly, p.standby)
 	}
 	if fills {
 		c.profile.ReadWrite = append(c.profile.ReadWrite, p.cache)

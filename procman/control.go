@@ -9,6 +9,7 @@ import (
 // controlPrefix begins a line that the runtime writes for the pool and that is no
 // output of the function. The byte 0x1e, record separator, does not occur in text.
 //
+//	\x1edenofn/1 standby                      a standby process waits
 //	\x1edenofn/1 ready                        it listens
 //	\x1edenofn/1 failed {JSON}                the module cannot be served
 //	\x1edenofn/1 line LEVEL REQUEST COUNT     the next COUNT lines of this stream are one entry

@@ -33,6 +33,8 @@ type places struct {
 	cache  string // DENO_DIR
 	runDir string // the folder of the socket
 	socket string
+
+	standby string // the main module of standby processes
 }
 
 func (c *Config) placesOf(spec Spec, suffix string) places {
@@ -45,6 +47,7 @@ func (c *Config) placesOf(spec Spec, suffix string) places {
 	}
 	p.runDir = filepath.Join(c.RuntimeDir, p.id)
 	p.socket = filepath.Join(p.runDir, socketName)
+	p.standby = filepath.Join(c.RuntimeDir, standbyName)
 	return p
 }
 
@@ -64,10 +67,17 @@ var fixedFlags = []string{
 	"--quiet", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only",
 }
 
-// arguments returns the arguments of Deno for a process of the release.
-func (c *Config) arguments(r *denofn.Release, l limits, p places) []string {
-	args := slices.Concat([]string{"run"}, fixedFlags, []string{heapFlag(l.memory)}, c.permissions(r, p).Flags())
-	return append(args, filepath.Join(p.dir, mainModule), p.socket)
+// arguments returns the arguments of Deno for a process of the release. A standby
+// process has another main module, which imports the release's own: so it may read
+// that one file, until the runtime has given that up too.
+func (c *Config) arguments(r *denofn.Release, l limits, p places, standby bool) []string {
+	main, permissions := filepath.Join(p.dir, mainModule), c.permissions(r, p)
+	modules := []string{main, p.socket}
+	if standby {
+		modules = []string{p.standby, p.socket, main}
+		permissions.Read = permissions.Read.Merge(denofn.Access{Allow: []string{main}})
+	}
+	return slices.Concat([]string{"run"}, fixedFlags, []string{heapFlag(l.memory)}, permissions.Flags(), modules)
 }
 
 // heapFlag tells V8 how much memory there is. It would look at the machine's, see

@@ -8,7 +8,7 @@ import (
 
 // Arguments returns the command line of a process of the release.
 func (c Config) Arguments(spec Spec, suffix string) []string {
-	return c.arguments(spec.Release, c.limitsOf(spec.Release.Settings), c.placesOf(spec, suffix))
+	return c.arguments(spec.Release, c.limitsOf(spec.Release.Settings), c.placesOf(spec, suffix), false)
 }
 
 // PrivateNet is privateNet.
@@ -45,6 +45,9 @@ func (l launch) Spec() Spec { return l.spec }
 
 // Primes reports whether the process will serve nobody.
 func (l launch) Primes() bool { return l.primes }
+
+// Standby reports whether the process waits before it loads its release.
+func (l launch) Standby() bool { return l.standby }
 
 // NewExit returns how a process ended.
 func NewExit(code int, output ...string) Exit { return Exit{code: code, output: output} }

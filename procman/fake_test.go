@@ -22,6 +22,7 @@ type fakeDeno struct {
 	live      []*fakeProcess              // guarded by mu
 	launched  map[denofn.FunctionName]int // guarded by mu
 	faults    []string                    // guarded by mu
+	free      int64                       // guarded by mu: memory
 	delivered map[string]int              // guarded by mu: how often each request reached a process
 }
 
@@ -41,6 +42,7 @@ type fakeProcess struct {
 	number   int
 	release  denofn.ReleaseID
 	function denofn.FunctionName
+	standing chan struct{}
 	ready    chan struct{}
 	exited   chan struct{}
 	exit     procman.Exit
@@ -49,6 +51,9 @@ type fakeProcess struct {
 	loop     sync.Once
 	primes   bool
 	once     bool // the release is a task
+	standby  bool
+	assigned chan struct{} // closed by assign
+	assign   sync.Once
 
 	mu      sync.Mutex
 	told    bool // guarded by mu: to end
@@ -66,12 +71,13 @@ func (d *fakeDeno) fault(format string, args ...any) {
 func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 	r := l.Spec().Release
 	d.mu.Lock()
-	if !l.Primes() {
+	if !l.Primes() && !l.Standby() {
 		d.launched[r.Function]++
 	}
 	p := &fakeProcess{
 		deno: d, number: len(d.live), primes: l.Primes(), release: r.ID, function: r.Function, once: r.Settings.Handler == denofn.HandlerTask,
 		ready: make(chan struct{}), exited: make(chan struct{}), looping: make(chan struct{}),
+		standby: l.Standby(), assigned: make(chan struct{}), standing: make(chan struct{}),
 	}
 	ended := make(chan int, 1)
 	p.die = func(code int) {
@@ -93,6 +99,22 @@ func (d *fakeDeno) Launch(l procman.Launch) (procman.Process, error) {
 		startup = time.Hour
 	}
 	go func() {
+		if p.standby {
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case code := <-ended:
+				p.finish(code)
+				return
+			}
+			close(p.standing)
+			select {
+			case <-p.assigned:
+			case code := <-ended:
+				p.finish(code)
+				return
+			}
+			startup /= 10
+		}
 		select {
 		case <-time.After(startup):
 			if dies {
@@ -138,14 +160,46 @@ func (d *fakeDeno) Forget(spec procman.Spec) {
 	}
 }
 
-// processes returns those that have not been told to end.
+// stands reports whether the process has loaded nothing yet.
+func (p *fakeProcess) stands() bool {
+	select {
+	case <-p.assigned:
+		return false
+	default:
+		return p.standby
+	}
+}
+
+// standbys returns the processes that wait and have not been told to end.
+func (d *fakeDeno) standbys(name denofn.FunctionName) []*fakeProcess {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []*fakeProcess
+	for _, p := range d.live {
+		p.mu.Lock()
+		if p.function == name && !p.told && p.stands() {
+			list = append(list, p)
+		}
+		p.mu.Unlock()
+	}
+	return list
+}
+
+// FreeMemory implements procman.Launcher.
+func (d *fakeDeno) FreeMemory() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.free
+}
+
+// processes returns those that have something to do and have not been told to end.
 func (d *fakeDeno) processes(name denofn.FunctionName) []*fakeProcess {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var list []*fakeProcess
 	for _, p := range d.live {
 		p.mu.Lock()
-		if p.function == name && !p.told && !p.primes {
+		if p.function == name && !p.told && !p.primes && !p.stands() {
 			list = append(list, p)
 		}
 		p.mu.Unlock()
@@ -223,11 +277,18 @@ func (p *fakeProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-func (p *fakeProcess) PID() int                { return p.number }
-func (p *fakeProcess) Ready() <-chan struct{}  { return p.ready }
-func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
-func (p *fakeProcess) Exit() procman.Exit      { return p.exit }
-func (p *fakeProcess) Kill()                   { p.tell(); p.die(-1) }
+func (p *fakeProcess) PID() int                  { return p.number }
+func (p *fakeProcess) Ready() <-chan struct{}    { return p.ready }
+func (p *fakeProcess) Standing() <-chan struct{} { return p.standing }
+func (p *fakeProcess) Exited() <-chan struct{}   { return p.exited }
+func (p *fakeProcess) Exit() procman.Exit        { return p.exit }
+func (p *fakeProcess) Assign() {
+	if !p.standby {
+		p.deno.fault("process %d is assigned and was never on standby", p.number)
+	}
+	p.assign.Do(func() { close(p.assigned) })
+}
+func (p *fakeProcess) Kill() { p.tell(); p.die(-1) }
 
 func (p *fakeProcess) Usage() sandbox.Usage { return sandbox.Usage{MemoryBytes: 1, CPU: time.Second} }
 

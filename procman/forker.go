@@ -1,9 +1,11 @@
 package procman
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/denofn/denofn/procman/sandbox"
@@ -23,12 +25,33 @@ func newForker(c *Config, host *sandbox.Host) *forker {
 // Close implements launcher.
 func (f *forker) Close() {
 	f.outlet.close()
+	os.Remove(filepath.Join(f.config.RuntimeDir, standbyName))
 	if f.config.Sandbox != nil { // the caller's
 		return
 	}
 	if err := f.host.Close(); err != nil {
 		f.config.Logger.Warn("control group not removed", "error", err)
 	}
+}
+
+// FreeMemory implements launcher. Where it cannot be known, there is none.
+func (f *forker) FreeMemory() int64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	return availableMemory(text)
+}
+
+// availableMemory reads the contents of /proc/meminfo.
+func availableMemory(text []byte) int64 {
+	for line := range bytes.Lines(text) {
+		if fields := bytes.Fields(line); len(fields) == 3 && string(fields[0]) == "MemAvailable:" {
+			kB, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+			return kB << 10
+		}
+	}
+	return 0
 }
 
 // Launch implements launcher.

@@ -21,18 +21,21 @@ type function struct {
 	limits     limits
 	generation int         // grows with each release
 	instances  []*instance // starting and ready ones, oldest first, of any generation
+	standby    *instance   // has not loaded the release yet; nil: there is none
 	priming    *instance   // fills the code cache, see queuePriming; nil: none does
 	waiting    []*waiter   // in order of arrival
 	requests   uint64
-	flood      *flood // of all its processes
+	lastUsed   time.Time // zero: never, or not since Stop
+	flood      *flood    // of all its processes
 
-	failure    *StartError // of the process of this release that failed last
-	broken     bool        // no process has been ready since
-	failures   int         // in a row
-	retryAt    time.Time   // no start before
-	retryTimer *time.Timer // settles at retryAt
-	warmQueued bool        // in the pool's queue of warm-ups
-	warm       bool        // wants a process although there are no requests, until one is ready
+	failure       *StartError // of the process of this release that failed last
+	broken        bool        // no process has been ready since
+	failures      int         // in a row
+	retryAt       time.Time   // no start before
+	retryTimer    *time.Timer // settles at retryAt
+	standbyFailed bool        // a standby process of this release has failed: no more of them
+	warmQueued    bool        // in the pool's queue of warm-ups
+	warm          bool        // wants a process although there are no requests, until one is ready
 }
 
 // A waiter is a request that waits for a process.
@@ -49,6 +52,8 @@ type acquired struct {
 // a process now, or wants one.
 func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 	fn.endPriming()
+	fn.endStandby()
+	fn.standbyFailed = false
 	old := slices.Clone(fn.instances)
 	fn.spec, fn.limits = spec, l
 	fn.failure, fn.broken, fn.failures, fn.retryAt = nil, false, 0, time.Time{}
@@ -76,6 +81,7 @@ func (fn *function) replace(spec Spec, l limits, candidate *instance) {
 // remove ends the function. Nothing finds it any more.
 func (fn *function) remove(err error) {
 	fn.endPriming()
+	fn.endStandby()
 	fn.refuse(err)
 	fn.warm, fn.limits.minInstances = false, 0
 	if fn.retryTimer != nil {
@@ -91,6 +97,7 @@ func (fn *function) remove(err error) {
 func (fn *function) adopt(in *instance) {
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)
+	fn.endStandby()
 	fn.warm = false
 	in.armIdle()
 }
@@ -98,10 +105,16 @@ func (fn *function) adopt(in *instance) {
 // start begins to start a process of the current release.
 func (fn *function) start() *instance {
 	fn.endPriming()
-	in := fn.pool.newInstance(fn.spec, fn.limits, fn.flood)
+	in := fn.assign()
+	isNew := in == nil
+	if isNew {
+		in = fn.pool.newInstance(fn.spec, fn.limits, fn.flood)
+	}
 	in.function, in.generation = fn, fn.generation
 	fn.instances = append(fn.instances, in)
-	in.begin()
+	if isNew {
+		in.begin(Starting)
+	}
 	return in
 }
 
@@ -132,6 +145,7 @@ func (fn *function) pick() *instance {
 // acquire returns a process, or a waiter whose result will come.
 func (fn *function) acquire() (*instance, *waiter, error) {
 	fn.requests++
+	fn.lastUsed = time.Now()
 	if len(fn.waiting) == 0 {
 		if in := fn.pick(); in != nil {
 			in.lend()
@@ -256,6 +270,12 @@ const (
 // Requests that waited for this process to start are told why it did not.
 func (fn *function) failed(in *instance, failure *StartError) {
 	fn.lost(in)
+	if in.assigned != nil && !failure.WasReady && in.generation == fn.generation && !fn.standbyFailed {
+		// It may have been the waiting. A process that is started now will tell.
+		fn.standbyFailed = true
+		fn.settle()
+		return
+	}
 	if in.generation == fn.generation {
 		if in.answered.Load() {
 			fn.failures = 0

@@ -18,7 +18,9 @@ type instance struct {
 	quit   chan struct{} // closed: terminate the process
 	abort  chan struct{} // closed: kill it
 	up     chan struct{} // closed once it is ready
-	gone   chan struct{} // closed once it has ended; failure is set if that was not asked for
+	// assigned is closed when a standby process is to load the release; nil for others.
+	assigned chan struct{}
+	gone     chan struct{} // closed once it has ended; failure is set if that was not asked for
 
 	answered atomic.Bool // at least one request
 	leaving  atomic.Bool // it has begun to drain
@@ -56,9 +58,10 @@ func (p *Pool) newInstance(spec Spec, l limits, f *flood) *instance {
 	}
 }
 
-// begin starts the process. The pool's lock is held.
-func (in *instance) begin() {
-	in.state.move(Starting)
+// begin starts the process, to be in the state Starting or Standby. The pool's lock
+// is held.
+func (in *instance) begin(state State) {
+	in.state.move(state)
 	in.started = time.Now()
 	in.pool.instances[in] = struct{}{}
 	in.pool.running.Go(in.supervise)
@@ -68,12 +71,19 @@ func (in *instance) begin() {
 func (in *instance) supervise() {
 	began := time.Now()
 	config := &in.pool.config
-	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood, primes: in.primes})
+	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood, primes: in.primes, standby: in.assigned != nil})
 	if err != nil {
 		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))
 		return
 	}
 	in.setProcess(process)
+	if in.assigned != nil {
+		if !in.standBy(process) {
+			in.ended(in.startError(ReasonExited, process.Exit(), ""))
+			return
+		}
+		began = time.Now()
+	}
 
 	timeout := time.NewTimer(config.StartTimeout)
 	defer timeout.Stop()
@@ -96,6 +106,35 @@ func (in *instance) supervise() {
 		<-process.Exited()
 	}
 	in.ended(in.startError(reason, process.Exit(), ""))
+}
+
+// standBy sees a standby process until it is assigned, and reports false if that
+// does not happen before its end.
+func (in *instance) standBy(process process) bool {
+	timeout := time.NewTimer(in.pool.config.StartTimeout)
+	defer timeout.Stop()
+	standing := process.Standing()
+	for {
+		select {
+		case <-in.assigned:
+			process.Assign()
+			return true
+		case <-standing:
+			standing = nil
+			timeout.Stop()
+			in.pool.mu.Lock()
+			in.pool.warmedUp(in)
+			in.pool.mu.Unlock()
+			continue
+		case <-process.Exited():
+		case <-in.quit:
+			in.stop(process)
+		case <-timeout.C:
+			process.Kill()
+			<-process.Exited()
+		}
+		return false
+	}
 }
 
 // stop ends the process: TERM, a bounded wait, KILL.
@@ -152,9 +191,10 @@ func (in *instance) ended(failure *StartError) {
 		in.state.move(Stopped)
 		in.logger.Debug("process stopped")
 		in.pool.warmedUp(in)
-	case Starting, Ready:
+	case Starting, Ready, Standby:
 		in.fail(failure)
 	}
+	in.pool.wakeStandby()
 	in.pool.retire(in.spec)
 	if in.proved {
 		in.pool.queuePriming(in.spec)
@@ -173,6 +213,8 @@ func (in *instance) fail(failure *StartError) {
 	in.pool.warmedUp(in)
 	if in.function != nil {
 		in.function.failed(in, failure)
+	} else if fn := in.pool.functions[in.spec.Release.Function]; fn != nil && fn.standby == in {
+		fn.standby, fn.standbyFailed = nil, true
 	}
 }
 
@@ -194,7 +236,7 @@ func (in *instance) condemn(reason Reason, message string) {
 // drain takes the process out of service. It goes as soon as it has no request,
 // and at the latest after the drain timeout. The pool's lock is held.
 func (in *instance) drain() {
-	if in.state != Starting && in.state != Ready {
+	if in.state != Starting && in.state != Ready && in.state != Standby {
 		return
 	}
 	in.state.move(Draining)

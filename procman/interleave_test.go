@@ -39,7 +39,7 @@ var actions = rapid.Custom(func(t *rapid.T) action {
 	return action{
 		kind: rapid.SampledFrom([]string{
 			"get", "get", "get", "get", "post", "post", "burst", "burst", "impatient", "loop", "kill", "kill", "kill", "kill",
-			"update", "update", "deploy", "discard", "remove", "stop", "warm",
+			"update", "update", "deploy", "discard", "remove", "stop", "warm", "kill standby", "memory",
 		}).Draw(t, "kind"),
 		function: rapid.SampledFrom([]denofn.FunctionName{"a", "b"}).Draw(t, "function"),
 		wait: rapid.SampledFrom([]time.Duration{
@@ -77,10 +77,11 @@ func TestInterleavings(t *testing.T) {
 		script := slices.Concat(
 			[]action{{kind: "update", function: "a", release: goodRelease}, {kind: "update", function: "b", release: goodRelease, settings: settings.Draw(rt, "settings")}},
 			rapid.SliceOfN(actions, 1, 40).Draw(rt, "script"))
+		standby := rapid.IntRange(0, 2).Draw(rt, "standby")
 		var faults []string
-		synctest.Test(t, func(t *testing.T) { faults = play(t.Context(), script) })
+		synctest.Test(t, func(t *testing.T) { faults = play(t.Context(), standby, script) })
 		if len(faults) > 0 {
-			rt.Fatalf("%v\n%v", faults, script)
+			rt.Fatalf("standby %d: %v\n%v", standby, faults, script)
 		}
 	})
 }
@@ -97,14 +98,17 @@ type stage struct {
 	number   int
 	releases map[denofn.FunctionName]denofn.Release // current ones
 	version  int
+	standby  int
 }
 
-func play(ctx context.Context, script []action) []string {
-	deno := &fakeDeno{delivered: make(map[string]int), launched: make(map[denofn.FunctionName]int)}
+func play(ctx context.Context, standby int, script []action) []string {
+	deno := &fakeDeno{free: 1 << 30, delivered: make(map[string]int), launched: make(map[denofn.FunctionName]int)}
 	s := &stage{
+		standby: standby,
 		pool: procman.NewWithLauncher(procman.Config{
 			IdleTimeout: 5 * time.Second, Timeout: 2 * time.Second, StartTimeout: 3 * time.Second, StopTimeout: time.Second,
 			DrainTimeout: 20 * time.Second, StuckGrace: time.Second, QueueTimeout: 10 * time.Second, Warmups: 1, MaxQueue: 30, Calls: mostCalls,
+			Standby: standby, StandbyReserve: 10 << 20,
 		}, deno),
 		deno:     deno,
 		releases: make(map[denofn.FunctionName]denofn.Release),
@@ -143,6 +147,14 @@ func (s *stage) act(ctx context.Context, a action) {
 		if ps := s.deno.processes(a.function); len(ps) > 0 {
 			ps[a.n%len(ps)].die(9)
 		}
+	case "kill standby":
+		if ps := s.deno.standbys(a.function); len(ps) > 0 {
+			ps[a.n%len(ps)].die(9)
+		}
+	case "memory":
+		s.deno.mu.Lock()
+		s.deno.free = int64(a.n) << 20
+		s.deno.mu.Unlock()
 	case "update":
 		s.pool.Update(procman.Update{Set: []procman.Change{{Spec: s.release(a)}}})
 	case "deploy", "discard":
@@ -237,7 +249,24 @@ func (s *stage) burst(ctx context.Context, name denofn.FunctionName, n int) {
 // check looks at what must hold at any time.
 func (s *stage) check() {
 	synctest.Wait()
+	standing := 0
+	defer func() {
+		if standing > s.standby {
+			s.deno.fault("%d processes on standby, above the limit of %d", standing, s.standby)
+		}
+	}()
 	for _, status := range s.pool.Snapshot() {
+		n := len(s.deno.standbys(status.Function))
+		standing += n
+		others := 0
+		for _, p := range status.Processes {
+			if p.State == procman.Starting || p.State == procman.Ready {
+				others++
+			}
+		}
+		if n > 1 || n > 0 && others > 0 {
+			s.deno.fault("%s: %d processes on standby beside %d others", status.Function, n, others)
+		}
 		release, ok := s.releases[status.Function]
 		if !ok {
 			continue
@@ -297,6 +326,13 @@ func (s *stage) checkQuiet() {
 			s.deno.fault("%s is known after its removal", status.Function)
 			continue
 		}
+		s.deno.mu.Lock()
+		short := s.deno.free < 10<<20
+		s.deno.mu.Unlock()
+		if n := len(s.deno.standbys(status.Function)); n > 0 && short {
+			s.deno.fault("%s has a process on standby without memory to spare", status.Function)
+		}
+		status.Processes = slices.DeleteFunc(status.Processes, func(p procman.ProcessStatus) bool { return p.State == procman.Standby })
 		kept := release.Settings.Instances.Min
 		if isTask(release) {
 			kept = 0

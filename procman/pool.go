@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +51,9 @@ type Pool struct {
 	primings  []Spec      // that wait until no warm-up does
 	warming   int         // starts that warmups led to
 
+	standbyWanted chan struct{} // has one when standby processes may have to be arranged
+	closed        chan struct{} // closed with closing
+
 	running sync.WaitGroup // a supervisor for each of instances
 	release sync.Once      // the launcher
 }
@@ -64,6 +69,11 @@ func New(c Config) (*Pool, error) {
 	}
 	if err := removeLeftovers(c.RuntimeDir); err != nil {
 		return nil, err
+	}
+	if c.Standby > 0 {
+		if err := os.WriteFile(filepath.Join(c.RuntimeDir, standbyName), standbyScript, 0o600); err != nil {
+			return nil, fmt.Errorf("write standby module: %w", err)
+		}
 	}
 	host, err := openSandbox(&c)
 	if err != nil {
@@ -81,13 +91,20 @@ func (p *Pool) Sandbox() sandbox.Report {
 }
 
 func newPool(c Config, l launcher) *Pool {
-	return &Pool{
+	p := &Pool{
 		config:    c,
 		launcher:  l,
 		logger:    c.Logger,
 		functions: make(map[denofn.FunctionName]*function),
 		instances: make(map[*instance]struct{}),
+
+		standbyWanted: make(chan struct{}, 1),
+		closed:        make(chan struct{}),
 	}
+	if c.Standby > 0 {
+		p.running.Go(p.keepStandby)
+	}
+	return p
 }
 
 // Update applies all of u at once: when it returns, new requests go to the new
@@ -231,7 +248,7 @@ func latest(a, b time.Time) time.Time {
 type Status struct {
 	Function  denofn.FunctionName `json:"function"`
 	Release   denofn.ReleaseID    `json:"release"`
-	State     State               `json:"state"` // of the process that is furthest: ready, starting, draining; else failed or stopped
+	State     State               `json:"state"` // of the process that is furthest: ready, starting, draining; else failed, standby or stopped
 	Processes []ProcessStatus     `json:"processes"`
 	Waiting   int                 `json:"waiting"`           // requests in the queue
 	Requests  uint64              `json:"requests"`          // so far
@@ -304,6 +321,9 @@ func overall(processes []ProcessStatus, failed bool) State {
 	if failed {
 		return Failed
 	}
+	if len(processes) > 0 {
+		return Standby
+	}
 	return Stopped
 }
 
@@ -313,6 +333,7 @@ func overall(processes []ProcessStatus, failed bool) State {
 func (p *Pool) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.closing = true
+	closeOnce(p.closed)
 	for _, fn := range p.functions {
 		fn.remove(ErrShuttingDown)
 	}

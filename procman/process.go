@@ -14,6 +14,8 @@ type launcher interface {
 	Launch(launch) (process, error)
 	// Forget drops what was kept to start a release faster. No process of it runs.
 	Forget(Spec)
+	// FreeMemory returns how many bytes of memory the machine has to spare.
+	FreeMemory() int64
 	// Close releases the launcher once every process that it started has exited.
 	Close()
 }
@@ -24,6 +26,8 @@ type launch struct {
 	limits limits
 	flood  *flood
 	primes bool // the process is there for the code cache alone
+
+	standby bool // the process loads the release when it is told to, by Assign
 }
 
 // A process is a Deno that has been started. Its methods may be called at any
@@ -31,6 +35,10 @@ type launch struct {
 type process interface {
 	http.RoundTripper
 	PID() int
+	// Standing is closed when a standby process waits for Assign, which makes it load
+	// the release.
+	Standing() <-chan struct{}
+	Assign()
 	// Ready is closed when the process has said that it listens.
 	Ready() <-chan struct{}
 	// Exited is closed when the process and its whole group are dead, reaped, and

@@ -18,7 +18,7 @@ func newStage(t *testing.T, change func(*procman.Config)) *stage {
 	if change != nil {
 		change(&c)
 	}
-	deno := &fakeDeno{delivered: make(map[string]int), launched: make(map[denofn.FunctionName]int)}
+	deno := &fakeDeno{free: 1 << 30, delivered: make(map[string]int), launched: make(map[denofn.FunctionName]int)}
 	s := &stage{pool: procman.NewWithLauncher(c, deno), deno: deno}
 	t.Cleanup(func() {
 		s.pool.Shutdown(context.Background())

@@ -5,10 +5,12 @@ import "fmt"
 // A State is where a process is in its life.
 //
 //	Stopped ─▶ Starting ─▶ Ready ─▶ Draining ─▶ Stopped
-//	               │         └────▶ Failed
-//	               ├─────▶ Draining
-//	               └─────▶ Failed
+//	   │         ▲ │         └────▶ Failed
+//	   │         │ ├─────▶ Draining
+//	   │         │ └─────▶ Failed
+//	   └──▶ Standby ─────▶ Draining, Failed
 //
+// Standby is a process that has loaded nothing and waits to be started for real.
 // Draining begins when the process is no longer wanted and ends when it has been
 // reaped: it takes no new request, finishes what it has, and is then told to go.
 // Failed is a process that ended, or was ended for being stuck, while it was
@@ -22,9 +24,10 @@ const (
 	Ready
 	Draining
 	Failed
+	Standby
 )
 
-var stateNames = [...]string{"stopped", "starting", "ready", "draining", "failed"}
+var stateNames = [...]string{"stopped", "starting", "ready", "draining", "failed", "standby"}
 
 func (s State) String() string { return stateNames[s] }
 
@@ -33,7 +36,8 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // moves is the table of legal moves.
 var moves = [...][]State{
-	Stopped:  {Starting},
+	Stopped:  {Starting, Standby},
+	Standby:  {Starting, Draining, Failed},
 	Starting: {Ready, Draining, Failed},
 	Ready:    {Draining, Failed},
 	Draining: {Stopped},

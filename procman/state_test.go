@@ -8,13 +8,14 @@ import (
 
 func TestMoves(t *testing.T) {
 	legal := map[procman.State][]procman.State{
-		procman.Stopped:  {procman.Starting},
+		procman.Stopped:  {procman.Starting, procman.Standby},
+		procman.Standby:  {procman.Starting, procman.Draining, procman.Failed},
 		procman.Starting: {procman.Ready, procman.Draining, procman.Failed},
 		procman.Ready:    {procman.Draining, procman.Failed},
 		procman.Draining: {procman.Stopped},
 	}
-	for from := procman.Stopped; from <= procman.Failed; from++ {
-		for to := procman.Stopped; to <= procman.Failed; to++ {
+	for from := procman.Stopped; from <= procman.Standby; from++ {
+		for to := procman.Stopped; to <= procman.Standby; to++ {
 			allowed := false
 			for _, s := range legal[from] {
 				allowed = allowed || s == to

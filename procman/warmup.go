@@ -2,6 +2,7 @@ package procman
 
 import (
 	"context"
+	"time"
 
 	"github.com/denofn/denofn"
 )
@@ -48,7 +49,7 @@ func (p *Pool) warmNext() {
 		in := p.newInstance(spec, fn.limits, fn.flood)
 		in.primes, in.warmup = true, true
 		fn.priming = in
-		in.begin()
+		in.begin(Starting)
 		p.warming++
 	}
 }
@@ -68,6 +69,7 @@ func (p *Pool) warmedUp(in *instance) {
 		in.warmup = false
 		p.warming--
 		p.warmNext()
+		p.wakeStandby()
 	}
 }
 
@@ -100,11 +102,12 @@ func (p *Pool) Stop(ctx context.Context, name denofn.FunctionName) error {
 	}
 	var gone []chan struct{}
 	for in := range p.instances {
-		if in.function == fn || in == fn.priming {
+		if in.function == fn || in == fn.priming || in == fn.standby {
 			in.drain()
 			gone = append(gone, in.gone)
 		}
 	}
+	fn.lastUsed, fn.standby = time.Time{}, nil
 	fn.settle()
 	p.mu.Unlock()
 	for _, c := range gone {
