@@ -53,5 +53,5 @@ func failure(s Session, f *Failure) string {
 	if f == nil {
 		return "-"
 	}
-	return ago(s.Now.Sub(f.Time)) + ": " + clip(printable(f.Message), 60)
+	return ago(s.Now.Sub(f.Time)) + ": " + clip(printable(f.Message), 100)
 }
