@@ -39,7 +39,7 @@ func (m *machine) readme(ts *testscript.TestScript, args []string) {
 }
 
 var (
-	readmeRemote = regexp.MustCompile(`ssh://git@denofn/`)
+	readmeRemote = regexp.MustCompile(`ssh://denofn/`)
 	gitTrailing  = regexp.MustCompile(`(?m)[ \t]+$`)
 )
 
@@ -47,7 +47,7 @@ var (
 // those that the story happened to get.
 func asShown(stderr string, m *machine) string {
 	s := strings.ReplaceAll(stderr, m.http, "HOST:8000")
-	s = readmeRemote.ReplaceAllString(s, "ssh://git@HOST:2222/")
+	s = readmeRemote.ReplaceAllString(s, "ssh://HOST:2222/")
 	return gitTrailing.ReplaceAllString(s, "")
 }
 

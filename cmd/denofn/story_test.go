@@ -63,7 +63,7 @@ func storyMain() {
 //	hup TEXT                  SIGHUP, and wait until the log says TEXT
 //	log TEXT [COUNT]          wait until the log has TEXT (COUNT times)
 //	fetch [-STATUS] PATH [H]  GET with header lines H; the answer's body is stdout
-//	post PATH BODY            POST; the answer's body is stdout
+//	post [-STATUS] PATH BODY  POST; the answer's body is stdout
 //	burst N PATH              N requests at once; stdout has their distinct answers
 //	stream PATH SECONDS       a request in the background that must not fail
 //	streamed                  wait for it; its body is stdout
@@ -284,12 +284,7 @@ func (m *machine) hup(ts *testscript.TestScript, args []string) {
 }
 
 func (m *machine) fetch(ts *testscript.TestScript, args []string) {
-	status := http.StatusOK
-	if code, ok := strings.CutPrefix(args[0], "-"); ok {
-		n, err := strconv.Atoi(code)
-		ts.Check(err)
-		status, args = n, args[1:]
-	}
+	status, args := expectedStatus(ts, args)
 	request, err := http.NewRequest(http.MethodGet, "http://"+m.http+args[0], nil)
 	ts.Check(err)
 	for _, header := range args[1:] {
@@ -300,9 +295,21 @@ func (m *machine) fetch(ts *testscript.TestScript, args []string) {
 }
 
 func (m *machine) post(ts *testscript.TestScript, args []string) {
+	status, args := expectedStatus(ts, args)
 	request, err := http.NewRequest(http.MethodPost, "http://"+m.http+args[0], strings.NewReader(args[1]))
 	ts.Check(err)
-	m.do(ts, request, http.StatusOK)
+	m.do(ts, request, status)
+}
+
+// expectedStatus takes a leading -STATUS off the arguments; without one it is 200.
+func expectedStatus(ts *testscript.TestScript, args []string) (int, []string) {
+	code, ok := strings.CutPrefix(args[0], "-")
+	if !ok {
+		return http.StatusOK, args
+	}
+	status, err := strconv.Atoi(code)
+	ts.Check(err)
+	return status, args[1:]
 }
 
 func (m *machine) do(ts *testscript.TestScript, request *http.Request, status int) {
