@@ -47,7 +47,11 @@ function events() {
 Deno.serve({ path: socket, onListen() { Deno.stdout.writeSync(encoder.encode("\x1edenofn/1 ready\n")); } }, async (request) => {
 	const url = request.url;
 	if (url.endsWith("/mb")) return new Response(megabyte);
-	if (url.endsWith("/up")) return new Response(String((await request.arrayBuffer()).byteLength));
+	if (url.endsWith("/up")) {
+		let n = 0;
+		for await (const chunk of request.body) n += chunk.byteLength;
+		return new Response(String(n));
+	}
 	if (url.endsWith("/events")) return events();
 	return new Response("Hello, World!");
 });
@@ -128,7 +132,7 @@ func serveDenofn(ctx context.Context, l net.Listener, dir, deno string) error {
 		return err
 	}
 	defer pool.Shutdown(context.Background())
-	fn := &denofn.Release{ID: "bench", Function: "bench", BundleBytes: 1}
+	fn := &denofn.Release{ID: "bench", Function: "bench", BundleBytes: 1, Settings: denofn.Settings{Memory: 2 << 30}}
 	pool.Update(procman.Update{Set: []procman.Change{{Spec: procman.Spec{Release: fn, Dir: release}}}})
 	g, err := gateway.New(gateway.Config{
 		Acquire: func(ctx context.Context, name denofn.FunctionName) (gateway.Lease, error) {
