@@ -104,6 +104,8 @@ func (p *Pool) Stop(ctx context.Context, name denofn.FunctionName) error {
 	for in := range p.instances {
 		if in.function == fn || in == fn.priming || in == fn.standby {
 			in.drain()
+		}
+		if in.state == Draining && in.spec.Release.Function == name {
 			gone = append(gone, in.gone)
 		}
 	}
