@@ -20,7 +20,7 @@ type Response struct {
 func (r *Response) Parse(head []byte, noBody bool) error {
 	*r = Response{Fields: r.Fields[:0]}
 	end := bytes.IndexByte(head, '\n')
-	if end < 14 || string(head[:7]) != "HTTP/1." || head[7] != '0' && head[7] != '1' || head[8] != ' ' {
+	if end < 13 || string(head[:7]) != "HTTP/1." || head[7] != '0' && head[7] != '1' || head[8] != ' ' {
 		return bad("The status line is not VERSION STATUS REASON")
 	}
 	r.Minor = int(head[7] - '0')
