@@ -38,6 +38,7 @@ func newObjects(r *Repository, quarantine string) *objects {
 // put another object in the place of one that is there.
 func (o *objects) open() (*packfile.Set, error) {
 	o.once.Do(func() {
+		// Shared by who holds it already is fine: exclusively it is only ever tried.
 		o.repository.packsMu.RLock()
 		defer o.repository.packsMu.RUnlock()
 		o.openLocked()

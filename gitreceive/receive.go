@@ -26,6 +26,7 @@ type push struct {
 	side       *sideBand // nil if the client cannot take one
 	progress   io.Writer
 	errs       []error // of each update: why it is refused
+	relies     bool    // on objects of the repository, whose packsMu it holds shared
 }
 
 // The names of the steps, for Config.Step.
@@ -39,6 +40,12 @@ const (
 
 // receivePack serves git push.
 func (s *session) receivePack(name denofn.RepositoryName) error {
+	var pushedTo *Repository
+	defer func() {
+		if pushedTo != nil { // when the place among the pushes is free again
+			s.server.idle.consider(pushedTo)
+		}
+	}()
 	if !s.server.pushes.tryAcquire() {
 		return s.fatal(&refusal{
 			fmt.Sprintf("%d other pushes are being received", s.server.config.Limits.Pushes),
@@ -69,6 +76,7 @@ func (s *session) receivePack(name denofn.RepositoryName) error {
 		return s.fatal(err)
 	}
 	defer release()
+	pushedTo = repository
 	p := &push{session: s, repository: repository, request: request, progress: s.stderr, errs: make([]error, len(request.updates))}
 	if request.capabilities.has("side-band-64k") {
 		p.side = &sideBand{most: sideBand64k, w: s.out}
@@ -91,6 +99,9 @@ func (p *push) run(packets *packetReader) error {
 	unpack := p.receive(packets.r)
 	if unpack == nil {
 		p.update()
+	}
+	if p.relies {
+		p.repository.packsMu.RUnlock()
 	}
 	if p.incoming != nil {
 		if err := p.incoming.drop(); err != nil {
@@ -125,17 +136,23 @@ func (p *push) receive(r *bufio.Reader) error {
 
 func (p *push) receiveObjects(in *incoming, r *bufio.Reader, meter *meter) error {
 	limits := p.server.config.Limits
-	if !p.request.sendsPack() {
-		in.objects = newObjects(p.repository, "")
+	dir := ""
+	if p.request.sendsPack() {
+		unblock := p.unblock()
+		err := in.receive(p.ctx, r, limits, meter.update)
+		unblock()
+		if err != nil {
+			return err
+		}
+		dir = in.quarantine.dir
+	}
+	// What the check finds must stay until the refs have moved.
+	p.repository.packsMu.RLock()
+	p.relies = true
+	in.objects = newObjects(p.repository, dir)
+	if dir == "" {
 		return nil
 	}
-	unblock := p.unblock()
-	err := in.receive(p.ctx, r, limits, meter.update)
-	unblock()
-	if err != nil {
-		return err
-	}
-	in.objects = newObjects(p.repository, in.quarantine.dir)
 	if err := in.check(p.ctx); err != nil {
 		return err
 	}
@@ -170,9 +187,6 @@ func (p *push) update() {
 		return
 	}
 	defer func() { <-p.repository.turn }()
-	p.repository.packsMu.RLock()
-	defer p.repository.packsMu.RUnlock()
-
 	refs, err := p.repository.refs()
 	if err != nil {
 		p.internal("refs not read", err)

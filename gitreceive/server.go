@@ -106,7 +106,7 @@ func New(config Config) (*Server, error) {
 		}
 	}
 	s.ssh = s.sshConfig()
-	s.idle = newConsolidator(config.Store, config.Logger)
+	s.idle = newConsolidator(config.Store, config.Logger, func() bool { return len(s.pushes) == 0 })
 	return s, nil
 }
 
@@ -122,6 +122,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.track(l) {
 		return nil
 	}
+	s.idle.considerAll()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
