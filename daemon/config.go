@@ -83,13 +83,9 @@ type Config struct {
 		Metrics string `toml:"metrics"`
 	} `toml:"http"`
 
-	SSH struct {
-		// Listen is the address that git pushes to, host:port. A socket named "ssh"
-		// that systemd passes takes its place.
-		Listen string `toml:"listen"`
-		// AuthorizedKeys is the file of the keys that may push, in OpenSSH's format.
-		AuthorizedKeys string `toml:"authorized_keys"`
-	} `toml:"ssh"`
+	// SSH is who may push, and how connections are held; Git what one push may take.
+	SSH sshConfig `toml:"ssh"`
+	Git gitConfig `toml:"git"`
 
 	Admin struct {
 		// Socket is the Unix socket over which the command line speaks to the daemon;
@@ -163,8 +159,7 @@ func DefaultConfig() Config {
 	c.HTTP.Listen = "127.0.0.1:8000"
 	c.HTTP.MaxBody = 100 << 20
 	c.defaultHTTP()
-	c.SSH.Listen = "127.0.0.1:2222"
-	c.SSH.AuthorizedKeys = "/etc/denofn/authorized_keys"
+	c.defaultPushing()
 	c.Functions.IdleTimeout = denofn.Duration{Duration: 5 * time.Minute}
 	c.Functions.Timeout = denofn.Duration{Duration: 30 * time.Second}
 	c.Policy.Deny = []string{"run", "ffi"}
@@ -250,6 +245,9 @@ func (c *Config) complete(path string) error {
 	}
 	if longest := len(filepath.Dir(c.Admin.Socket)) + len("/.sock-1234567890/s"); max(longest, len(c.Admin.Socket)) > maxSocketPath {
 		return at("admin.socket: the path %s is too long: Linux limits the path of a socket to %d bytes", c.Admin.Socket, maxSocketPath)
+	}
+	if err := c.checkPushing(); err != nil {
+		return at("%s", err)
 	}
 	if c.DeployBranch == "" || strings.ContainsAny(c.DeployBranch, " ~^:?*[\\") {
 		return at("deploy_branch: %q is not the name of a branch", c.DeployBranch)

@@ -181,6 +181,8 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 		DeployBranch:       config.DeployBranch,
 		Deployer:           d.deployer,
 		Commands:           remoteCommands{d.steering},
+		Limits:             config.limits(),
+		LegacyMACs:         config.SSH.LegacyMACs,
 		Logger:             logger,
 		Step:               d.options.Step,
 	})

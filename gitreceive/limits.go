@@ -57,7 +57,7 @@ func (e *refusal) Error() string { return e.message }
 func (l *Limits) errTime() error {
 	return &refusal{
 		fmt.Sprintf("the push took longer than %s", l.Time),
-		"push fewer commits at a time, or raise git.max_time in denofn.toml",
+		"push fewer commits at a time, or raise git.timeout in denofn.toml",
 	}
 }
 
