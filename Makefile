@@ -6,7 +6,7 @@ BIN    := bin/denofn
 DENO   := node_modules/.package-lock.json
 STATIC := CGO_ENABLED=0
 
-.PHONY: all build deno demo test proof lint race bench clean
+.PHONY: all build deno demo test proof lint race deb bench clean
 
 all: build
 
@@ -39,6 +39,9 @@ lint: deno ## Go and TypeScript: form, and what can be seen without running it
 	@test -z "$$(gofmt -s -l $$(git ls-files '*.go'))" || { echo "gofmt -s -w is needed:"; gofmt -s -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	cd micro && ../node_modules/@deno/linux-*/deno fmt --check --quiet && ../node_modules/@deno/linux-*/deno lint --quiet && ../node_modules/@deno/linux-*/deno check --quiet --no-lock --doc *.ts
+
+deb: ## dist/denofn_VERSION_ARCH.deb for this machine; packaging/build makes others
+	packaging/build
 
 bench: build deno ## the numbers of contrib/bench, against their peers in the same run
 	$(GO) run ./contrib/bench
