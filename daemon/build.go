@@ -17,6 +17,7 @@ import (
 type build struct {
 	release  *denofn.Release
 	files    map[string][]byte
+	static   int64 // bytes of its static files, as they were pushed
 	warnings denofn.Diagnostics
 	took     time.Duration
 }
@@ -40,7 +41,7 @@ func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions [
 
 func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) (build, error) {
 	began := time.Now()
-	result, err := d.bundler.Bundle(ctx, bundler.Source{
+	result, err := d.bundleModule(ctx, bundler.Source{
 		Tree: f.tree, Entry: f.Entry, Dir: f.Dir, Include: f.Build.Include,
 		Check: f.Build.Check || d.check, AllowUnversioned: d.unversioned.Load(),
 	})
@@ -59,11 +60,27 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		Build:       f.Build,
 		BundleBytes: int64(len(result.Code)),
 	}
-	files := map[string][]byte{"main.js": result.Code, "main.js.map": result.SourceMap}
+	files := make(map[string][]byte)
+	if release.BundleBytes > 0 {
+		files["main.js"], files["main.js.map"] = result.Code, result.SourceMap
+	}
 	for name, content := range result.Files {
 		files[name] = content
 		release.FilesBytes += int64(len(content))
 	}
+	staticBytes, err := addStatic(ctx, f, release, files)
+	if err != nil {
+		return build{}, err
+	}
 	release.ID = registry.ID(release, files)
-	return build{release, files, result.Warnings, time.Since(began)}, nil
+	return build{release, files, staticBytes, result.Warnings, time.Since(began)}, nil
+}
+
+// bundleModule bundles the function's module, if it has one: a function may be
+// static files alone.
+func (d *deployer) bundleModule(ctx context.Context, s bundler.Source) (*bundler.Result, error) {
+	if s.Entry == "" {
+		return new(bundler.Result), nil
+	}
+	return d.bundler.Bundle(ctx, s)
 }

@@ -202,7 +202,7 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 		spec := procman.Spec{Release: r, Dir: d.registry.ReleaseDir(r.Function, r.ID)}
 		update.Set = append(update.Set, procman.Change{Spec: spec})
 	}
-	d.pool.Update(update)
+	d.pool.Update(poolUpdate(update.Set, nil))
 	d.publish()
 	if err := d.deployer.catchUp(ctx, d.config.DeployBranch); err != nil {
 		return err

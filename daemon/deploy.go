@@ -154,7 +154,7 @@ func unchanged(active *denofn.Release, f source) bool {
 		!active.Permissions.Equal(f.Permissions) || !active.Settings.Equal(f.Settings) || !active.Build.Equal(f.Build) {
 		return false
 	}
-	return bundler.Unchanged(f.tree, active.Inputs, f.Dir, f.Build.Include)
+	return bundler.Unchanged(f.tree, active.Inputs, f.Dir, f.Build.Include) && staticUnchanged(active, f)
 }
 
 // joinDiagnostics returns the findings of all errs as one sorted error, or the
@@ -201,6 +201,9 @@ func (dep *deployment) probe(ctx context.Context) error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range dep.updates {
 		update := &dep.updates[i]
+		if update.Spec.Release.BundleBytes == 0 {
+			continue
+		}
 		group.Go(func() error {
 			update.Candidate, errs[i] = dep.deployer.pool.Start(ctx, update.Spec)
 			return nil
@@ -222,7 +225,7 @@ func (dep *deployment) Activate(context.Context) error {
 		dep.Discard()
 		return dep.report.refuse(fmt.Errorf("activate: %w", err))
 	}
-	d.pool.Update(procman.Update{Set: dep.updates, Remove: dep.change.Remove})
+	d.pool.Update(poolUpdate(dep.updates, dep.change.Remove))
 	d.publish()
 	dep.unclaim()
 	if len(dep.change.Set) > 0 {

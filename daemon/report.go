@@ -44,7 +44,7 @@ func (r *report) functions(builds []build, unchanged int, removed []denofn.Funct
 		width = max(width, len(b.release.Function))
 	}
 	for _, b := range builds {
-		r.line("  %-*s  %8s  %7s  %s", width, b.release.Function, size(b.release.BundleBytes), short(b.took), url(b.release.Function))
+		r.line("  %-*s  %8s  %7s  %s", width, b.release.Function, size(b.release.BundleBytes+b.static), short(b.took), url(b.release.Function))
 		var before denofn.Permissions
 		if old := previous(b.release.Function); old != nil {
 			before = old.Permissions

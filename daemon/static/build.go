@@ -130,6 +130,17 @@ func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, erro
 	return files, nil
 }
 
+// Size returns the bytes of the files that Build has put into a release, as they
+// were in the folder.
+func Size(files map[string][]byte) (n int64) {
+	for name, data := range files {
+		if strings.HasPrefix(name, dirName+"/") && path.Ext(name) == "" {
+			n += int64(len(data))
+		}
+	}
+	return n
+}
+
 // store returns the forms in which a file is kept.
 func store(name string, data []byte) (entry, []variant, error) {
 	sum := sha256.Sum256(data)
