@@ -215,7 +215,8 @@ func parseConfig(path string, text []byte) (*Config, error) {
 	if err != nil {
 		return nil, mistyped(path, text, err)
 	}
-	for _, key := range meta.Undecoded() {
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		key := unknown[0]
 		message := fmt.Sprintf("unknown key %s", key)
 		if near := nearest(key.String(), configKeys(reflect.TypeFor[Config](), "")); near != "" {
 			message += fmt.Sprintf(": did you mean %s?", near)

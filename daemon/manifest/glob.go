@@ -11,7 +11,8 @@ import (
 // A glob is a slash-separated path in which * stands for any characters of an
 // element, ? for one, [a-z] for one of several, and an element ** for any number
 // of elements. Like in a shell, no wildcard matches a dot at the start of an
-// element.
+// element. Those for functions are expanded here; those for files belong to
+// whoever ships them.
 
 // checkGlob says what is wrong with a pattern, or "".
 func checkGlob(pattern string) string {
@@ -43,29 +44,6 @@ func matchElement(pattern, name string) bool {
 	}
 	ok, _ := path.Match(pattern, name)
 	return ok
-}
-
-// matchGlob reports whether a checked pattern matches a path. It looks at each
-// pair of a pattern's element and a path's element once, however many ** there are.
-func matchGlob(pattern, name string) bool {
-	elements := strings.Split(name, "/")
-	// reached[i] says that the pattern so far matches the first i elements.
-	reached := make([]bool, len(elements)+1)
-	reached[0] = true
-	for element := range strings.SplitSeq(path.Clean(pattern), "/") {
-		next := make([]bool, len(reached))
-		if element == "**" {
-			for i := range reached {
-				next[i] = reached[i] || i > 0 && next[i-1] && !strings.HasPrefix(elements[i-1], ".")
-			}
-		} else {
-			for i := range elements {
-				next[i+1] = reached[i] && matchElement(element, elements[i])
-			}
-		}
-		reached = next
-	}
-	return reached[len(elements)]
 }
 
 // hasWildcard reports whether an element of a pattern stands for several names.
