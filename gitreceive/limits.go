@@ -3,9 +3,11 @@ package gitreceive
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/denofn/denofn"
+	"github.com/denofn/denofn/gitreceive/fsck"
 	"github.com/denofn/denofn/gitreceive/packfile"
 )
 
@@ -62,11 +64,33 @@ func (l *Limits) errTime() error {
 }
 
 // explain turns an error of receiving a pack into what the client is told.
+// Nothing of the server's own, such as paths, is in it.
 func (l *Limits) explain(err error) error {
-	limit, ok := errors.AsType[*packfile.LimitError](err)
-	if !ok {
+	if _, ok := errors.AsType[*refusal](err); ok {
 		return err
 	}
+	if limit, ok := errors.AsType[*packfile.LimitError](err); ok {
+		return explainLimit(limit)
+	}
+	if bad, ok := errors.AsType[*fsck.Error](err); ok {
+		return &refusal{bad.Error(), "git fsck --strict  finds it in your repository too"}
+	}
+	if missing, ok := errors.AsType[*missingError](err); ok {
+		return &refusal{missing.Error(), "your repository may be damaged: run  git fsck --full"}
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &refusal{"the server's disk is full", ""}
+	}
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		return errInternal
+	}
+	return err
+}
+
+// errInternal is what the client is told of errors that are the server's.
+var errInternal = errors.New("internal error, see the server's log")
+
+func explainLimit(limit *packfile.LimitError) error {
 	size := denofn.Bytes(limit.Limit)
 	switch limit.What {
 	case "pack":

@@ -131,7 +131,11 @@ func (p *push) receive(r *bufio.Reader) error {
 	if cause := context.Cause(p.ctx); cause != nil {
 		err = cause
 	}
-	return p.tell(p.server.config.Limits.explain(err))
+	told := p.server.config.Limits.explain(err)
+	if told == errInternal {
+		p.logger.Error("pack not received", "error", err)
+	}
+	return p.tell(told)
 }
 
 func (p *push) receiveObjects(in *incoming, r *bufio.Reader, meter *meter) error {
@@ -201,7 +205,7 @@ func (p *push) update() {
 		return
 	}
 	if err := p.checkFiles(updates); err != nil {
-		p.refuse(p.tell(err))
+		p.refuse(p.tell(p.server.config.Limits.explain(err)))
 		return
 	}
 	p.deployAndMove(updates)
@@ -267,7 +271,7 @@ func (p *push) refuse(err error) {
 // internal refuses everything for a reason that is the server's.
 func (p *push) internal(what string, err error) {
 	p.logger.Error(what, "error", err)
-	p.refuse(errors.New("internal error, see the server's log"))
+	p.refuse(errInternal)
 }
 
 // deployAndMove is the heart: prepare, migrate, move, activate.

@@ -181,7 +181,7 @@ func publicText(err error) (string, bool) {
 	if isPublic(err) {
 		return err.Error(), true
 	}
-	return "internal error, see the server's log", false
+	return errInternal.Error(), false
 }
 
 // say writes a line for people and returns exit.

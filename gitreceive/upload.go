@@ -361,7 +361,7 @@ func (f *fetch) broken(side *sideBand, err error) error {
 	if f.ctx.Err() == nil {
 		f.logger.Error("pack not sent", "repository", f.repository.name, "error", err)
 		if side != nil {
-			fmt.Fprintf(side.stream(bandFatal), "internal error, see the server's log\n")
+			fmt.Fprintln(side.stream(bandFatal), errInternal)
 		}
 	}
 	return err
