@@ -174,17 +174,34 @@ func joinDiagnostics(errs []error) error {
 	return all.Sort()
 }
 
+// writers is how many releases are written at once: most of the time goes by
+// waiting for the disk.
+const writers = 8
+
 // write puts the releases on disk, where they stay without effect until the
 // deployment is activated.
 func (dep *deployment) write(builds []build) error {
 	r := dep.deployer.registry
-	for _, b := range builds {
-		existed := r.Exists(b.release.Function, b.release.ID)
-		if err := r.WriteRelease(b.release, b.files); err != nil {
-			return fmt.Errorf("write release %s: %w", b.release, err)
-		}
-		if !existed {
+	existed := make([]bool, len(builds))
+	errs := make([]error, len(builds))
+	var group errgroup.Group
+	group.SetLimit(writers)
+	for i, b := range builds {
+		group.Go(func() error {
+			existed[i] = r.Exists(b.release.Function, b.release.ID)
+			errs[i] = r.WriteRelease(b.release, b.files)
+			return nil
+		})
+	}
+	group.Wait()
+	for i, b := range builds {
+		if errs[i] == nil && !existed[i] {
 			dep.written = append(dep.written, b.release)
+		}
+	}
+	for i, b := range builds {
+		if errs[i] != nil {
+			return fmt.Errorf("write release %s: %w", b.release, errs[i])
 		}
 		spec := procman.Spec{Release: b.release, Dir: r.ReleaseDir(b.release.Function, b.release.ID)}
 		dep.change.Set = append(dep.change.Set, b.release)
