@@ -4,6 +4,11 @@
 local -a commands
 commands=(
 	'serve:receive pushes and serve functions; systemd runs this'
+	'ps:list the functions and their processes'
+	'warm:start a process of a function and wait until it is ready'
+	'stop:stop the processes of a function; the next request starts one again'
+	'invoke:call a task, or any function, and write its result; INPUT - is standard input'
+	'doctor:tell what of the sandbox is in force, what is missing and how to mend it'
 	'version:print the versions of denofn, its bundler and Deno'
 )
 _arguments \
