@@ -75,7 +75,13 @@ func (s *site) start() {
 	}
 	s.server, s.address, s.served = server, l.Addr().String(), make(chan error, 1)
 	go func(served chan error) { served <- server.Serve(l) }(s.served)
-	_, port, _ := net.SplitHostPort(s.address)
+	s.sshConfig(s.address)
+}
+
+// sshConfig tells ssh where the server is, and which key is whose.
+func (s *site) sshConfig(address string) {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(address)
 	config := ""
 	for _, key := range []string{"key", "stranger", "reader", "admin"} {
 		alias := map[string]string{"key": "denofn"}[key]
