@@ -51,7 +51,14 @@ type denoLock struct {
 type lockNPM struct {
 	Integrity    string          `json:"integrity"`
 	Dependencies json.RawMessage `json:"dependencies"`
+	OS           []string        `json:"os"`
+	CPU          []string        `json:"cpu"`
 }
+
+// ofOnePlatform reports whether a package is installed on some machines alone. It
+// is left out everywhere: what is in such packages is native, and a bundle is the
+// same on every machine.
+func (l lockNPM) ofOnePlatform() bool { return len(l.OS)+len(l.CPU) > 0 }
 
 // readLock reads a lock file; one that is not there is empty.
 func readLock(name string) (denoLock, error) {
@@ -173,9 +180,9 @@ func (r *reader) fileTarget(specifier string) target {
 	return target{Error: "the import leads out of the repository", Hint: "only files of the repository can be imported"}
 }
 
-// need marks a package and those it depends on.
+// need marks a package and those it depends on for packing.
 func (r *reader) need(id string) {
-	if r.needed[id] {
+	if _, installed := r.info.NPM[id]; r.needed[id] || !installed || r.lock.NPM[id].ofOnePlatform() {
 		return
 	}
 	r.needed[id] = true
@@ -184,37 +191,44 @@ func (r *reader) need(id string) {
 	}
 }
 
-// describe returns what the graph says of a package.
-func (r *reader) describe(id, pack string, files map[string][]byte) npmPackage {
-	info := r.info.NPM[id]
-	p := npmPackage{Name: info.Name, Version: info.Version, Pack: pack, Dependencies: make(map[string]string)}
-	for _, d := range info.Dependencies {
-		p.Dependencies[r.info.NPM[d].Name] = d
-	}
-	for alias, wanted := range r.aliases(id) {
-		for _, d := range info.Dependencies {
-			if r.info.NPM[d].Name+"@"+r.info.NPM[d].Version == wanted {
-				p.Dependencies[alias] = d
+// dependencies returns the packages that a package depends on, by the name that
+// its code uses.
+func (r *reader) dependencies(id string) map[string]string {
+	found := make(map[string]string)
+	aliases := r.aliases(id)
+	for _, d := range r.info.NPM[id].Dependencies {
+		if !r.needed[d] {
+			continue
+		}
+		other := r.info.NPM[d]
+		found[other.Name] = d
+		for alias, wanted := range aliases {
+			if other.Name+"@"+other.Version == wanted {
+				found[alias] = d
 			}
 		}
 	}
-	var scripts struct {
+	return found
+}
+
+// describePackage says what of a package keeps it from working in a bundle.
+func describePackage(files map[string][]byte) packageNote {
+	var n packageNote
+	var declared struct {
 		Scripts map[string]any `json:"scripts"`
 	}
-	json.Unmarshal(files["package.json"], &scripts)
+	json.Unmarshal(files["package.json"], &declared)
 	for _, name := range []string{"preinstall", "install", "postinstall"} {
-		if scripts.Scripts[name] != nil {
-			p.Scripts = append(p.Scripts, name)
+		if declared.Scripts[name] != nil {
+			n.Scripts = append(n.Scripts, name)
 		}
 	}
 	for name := range files {
-		if path.Ext(name) == ".node" || name == "binding.gyp" {
-			if p.Native == "" || name < p.Native {
-				p.Native = name
-			}
+		if (path.Ext(name) == ".node" || name == "binding.gyp") && (n.Native == "" || name < n.Native) {
+			n.Native = name
 		}
 	}
-	return p
+	return n
 }
 
 // aliases returns the dependencies of a package that its code knows by another

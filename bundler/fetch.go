@@ -157,7 +157,7 @@ func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader
 	again := false
 	for id := range r.needed {
 		p := r.info.NPM[id]
-		if _, ok := b.packed(r.lock.NPM[id].Integrity); ok {
+		if _, ok := b.noted(r.lock.NPM[id].Integrity); ok {
 			continue
 		}
 		if before[p.LocalPath] {
@@ -179,49 +179,56 @@ func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader
 	return nil
 }
 
-// packed returns the pack of the package with the integrity that lock files
-// record.
-func (b *Bundler) packed(integrity string) (string, bool) {
-	if integrity == "" {
-		return "", false
-	}
-	name, err := os.ReadFile(b.packageNote(integrity))
-	if err != nil {
-		return "", false
-	}
-	p, err := openPack(b.packsDir(), string(name))
-	if err != nil {
-		return "", false
-	}
-	p.close()
-	return string(name), true
+// A packageNote says what a package was packed as. It is kept under the integrity
+// that lock files record of the package.
+type packageNote struct {
+	Pack    string   `json:"pack"`
+	Scripts []string `json:"scripts,omitempty"`
+	Native  string   `json:"native,omitempty"`
 }
 
-// packageNote is the file that says which pack a package went into.
-func (b *Bundler) packageNote(integrity string) string {
-	return filepath.Join(b.packsDir(), "npm-"+hashOf([]byte(integrity)))
+func (b *Bundler) notePath(integrity string) string {
+	return filepath.Join(b.graphsDir(), "npm-"+hashOf([]byte(integrity)))
+}
+
+// noted returns the note of a package whose pack is there.
+func (b *Bundler) noted(integrity string) (packageNote, bool) {
+	var n packageNote
+	if integrity == "" || !readNote(b.notePath(integrity), &n) {
+		return n, false
+	}
+	p, err := openPack(b.packsDir(), n.Pack)
+	if err != nil {
+		return n, false
+	}
+	p.close()
+	return n, true
 }
 
 // pack packs what the graph needs and is not packed yet.
 func (b *Bundler) pack(r *reader) error {
 	for id := range r.needed {
 		info, integrity := r.info.NPM[id], r.lock.NPM[id].Integrity
-		files, err := readPackage(info.LocalPath)
-		if err != nil {
-			return fmt.Errorf("read package %s: %w", id, err)
-		}
-		name, ok := b.packed(integrity)
+		note, ok := b.noted(integrity)
 		if !ok {
-			if name, err = writePack(b.packsDir(), files); err != nil {
+			files, err := readPackage(info.LocalPath)
+			if err != nil {
+				return fmt.Errorf("read package %s: %w", id, err)
+			}
+			note = describePackage(files)
+			if note.Pack, err = writePack(b.packsDir(), files); err != nil {
 				return err
 			}
 			if integrity != "" {
-				if err := writeFile(b.packageNote(integrity), []byte(name)); err != nil {
+				if err := writeNote(b.notePath(integrity), note); err != nil {
 					return err
 				}
 			}
 		}
-		r.graph.Packages[id] = r.describe(id, name, files)
+		r.graph.Packages[id] = npmPackage{
+			Name: info.Name, Version: info.Version, Dependencies: r.dependencies(id),
+			Pack: note.Pack, Scripts: note.Scripts, Native: note.Native,
+		}
 	}
 	if len(r.graph.Remote) == 0 {
 		return nil

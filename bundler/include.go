@@ -14,7 +14,7 @@ import (
 // that they have beside the code: new URL("./page.html", import.meta.url).
 
 // filesDir is the folder of a release that stands for the root of the repository.
-const filesDir = "files"
+const filesDir = denofn.FilesDir
 
 // maxIncluded bounds what one function may ship.
 const (

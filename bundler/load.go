@@ -38,6 +38,9 @@ func (c *compiler) loadOwn(name string) api.OnLoadResult {
 	if worker, ok := strings.CutPrefix(name, workerPrefix); ok {
 		return loaded([]byte("import "+quoteJS(workerPrefix+worker)+";\n"), api.LoaderJS)
 	}
+	if name == processSpecifier {
+		return loaded([]byte(processModule), api.LoaderJS)
+	}
 	if module, ok := strings.CutPrefix(name, metaPrefix); ok {
 		return loaded(c.metaModule(module), api.LoaderJS)
 	}
@@ -60,7 +63,7 @@ func (c *compiler) loadRepo(name, attribute string) api.OnLoadResult {
 		return loadWasm(f.Content)
 	}
 	c.noteSettings(name, f.Content)
-	return c.withMeta(spaceRepo+":"+name, f.Content, loaders[path.Ext(name)])
+	return c.withMeta(spaceRepo+":"+name, withRuntime(f.Content), loaders[path.Ext(name)])
 }
 
 func loaded(content []byte, loader api.Loader) api.OnLoadResult {

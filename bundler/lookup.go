@@ -175,16 +175,8 @@ func (g *graph) whole() bool {
 // kept returns a graph of the cache, if it and all of its packs are what was put
 // there.
 func (b *Bundler) kept(key string) (*graph, bool) {
-	content, err := os.ReadFile(filepath.Join(b.graphsDir(), key))
-	if err != nil {
-		return nil, false
-	}
-	sum, encoded, _ := bytes.Cut(content, []byte("\n"))
-	if string(sum) != hashOf(encoded) {
-		return nil, false
-	}
 	g := new(graph)
-	if json.Unmarshal(encoded, g) != nil {
+	if !readNote(filepath.Join(b.graphsDir(), key), g) {
 		return nil, false
 	}
 	for _, name := range g.packs() {
@@ -199,9 +191,25 @@ func (b *Bundler) kept(key string) (*graph, bool) {
 }
 
 func (b *Bundler) keep(key string, g *graph) error {
-	encoded, err := json.Marshal(g)
+	return writeNote(filepath.Join(b.graphsDir(), key), g)
+}
+
+// A note is a value of the cache: its hash on a line, and its JSON.
+
+func writeNote(path string, v any) error {
+	encoded, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(b.graphsDir(), key), append([]byte(hashOf(encoded)+"\n"), encoded...))
+	return writeFile(path, append([]byte(hashOf(encoded)+"\n"), encoded...))
+}
+
+// readNote reads a note into v, and reports whether it is there and whole.
+func readNote(path string, v any) bool {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	sum, encoded, _ := bytes.Cut(content, []byte("\n"))
+	return string(sum) == hashOf(encoded) && json.Unmarshal(encoded, v) == nil
 }

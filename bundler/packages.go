@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -147,6 +146,8 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 		return builtinModule(args.Kind, builtin), nil
 	}
 	switch {
+	case specifier == processSpecifier:
+		return builtinModule(args.Kind, "process"), nil
 	case strings.HasPrefix(specifier, "data:"):
 		return api.OnResolveResult{}, nil
 	case strings.HasPrefix(specifier, "node:"):
@@ -186,6 +187,9 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 // builtinModule returns a module that Deno has built in. CommonJS has to be given
 // a module that imports it, since a bundle has no require.
 func builtinModule(kind api.ResolveKind, builtin string) api.OnResolveResult {
+	if builtin == "process" {
+		return api.OnResolveResult{Path: marked(processSpecifier), Namespace: spaceOwn}
+	}
 	if isRequire(kind) {
 		return api.OnResolveResult{Path: "node:" + builtin, Namespace: spaceNode}
 	}
@@ -215,8 +219,12 @@ func (c *compiler) loadPackage(p, attribute string) api.OnLoadResult {
 	if !ok {
 		loader = api.LoaderJS // Node's rule for what has no extension it knows
 	}
-	if loader == api.LoaderJS && slices.Contains([]string{".js", ".cjs", ""}, path.Ext(name)) {
-		return loaded(withFileName(f.Content, p), loader)
+	if loader != api.LoaderJS {
+		return loaded(f.Content, loader)
 	}
-	return loaded(f.Content, loader)
+	tree, _, err := c.packageOf(id)
+	if err != nil {
+		return api.OnLoadResult{Errors: []api.Message{{Text: err.Error()}}}
+	}
+	return loaded(withNodeNames(f.Content, p, tree.isESM(name)), loader)
 }

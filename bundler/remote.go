@@ -59,5 +59,5 @@ func (c *compiler) loadRemote(address, attribute string) api.OnLoadResult {
 	if c.job.Graph.Remote[address].Media == "Wasm" {
 		return loadWasm(f.Content)
 	}
-	return c.withMeta(address, f.Content, loader)
+	return c.withMeta(address, withRuntime(f.Content), loader)
 }

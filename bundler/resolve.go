@@ -44,6 +44,9 @@ func (c *compiler) resolveOwn(args api.OnResolveArgs) api.OnResolveResult {
 	case authorSpecifier:
 		return c.repoModule(args, c.job.Entry)
 	}
+	if strings.HasPrefix(args.Path, "node:") {
+		return api.OnResolveResult{Path: args.Path, External: true}
+	}
 	if name, ok := strings.CutPrefix(args.Path, workerPrefix); ok {
 		return c.repoModule(args, name)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"path"
+	"regexp"
 )
 
 // compilerOptions of deno.json that change what is printed. The others are for
@@ -55,4 +56,18 @@ func changes(options map[string]json.RawMessage) bool {
 		}
 	}
 	return false
+}
+
+var (
+	namesJSXSource  = regexp.MustCompile(`@jsxImportSource\s`)
+	namesJSXRuntime = regexp.MustCompile(`@jsxRuntime\s`)
+)
+
+// withRuntime adds to a module that says where its JSX comes from that it comes
+// from there: what Deno takes for granted, esbuild wants to be told.
+func withRuntime(content []byte) []byte {
+	if !namesJSXSource.Match(content) || namesJSXRuntime.Match(content) {
+		return content
+	}
+	return append([]byte("/** @jsxRuntime automatic */ "), content...)
 }

@@ -1,0 +1,79 @@
+package bundler
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+)
+
+// Code in npm packages counts on names that Node gives to every module. Deno gives
+// them too, but a bundle is not a CommonJS module, and reading a variable of the
+// environment that is not granted throws in Deno where it is undefined in Node.
+// Libraries read many, for debugging mostly, and none of it is the author's wish.
+
+var (
+	usesFileName     = regexp.MustCompile(`\b__(?:dir|file)name\b`)
+	declaresFileName = regexp.MustCompile(`\b(?:const|let|var|function|class)\s+__(?:dir|file)name\b|\bimport\.meta\b`)
+	usesProcess      = regexp.MustCompile(`\bprocess\b`)
+	globalProcess    = regexp.MustCompile(`\b(?:globalThis|global)\.process\b`)
+	declaresProcess  = regexp.MustCompile(`\b(?:const|let|class|function)\s+process\b|\bimport\b[^;'"]*\bprocess\b[^;'"]*\bfrom\b|[{,]\s*process\s*[,}]`)
+)
+
+// withNodeNames returns a JavaScript module of a package with the names that it
+// uses and does not declare. What is added to a CommonJS module is before it on its
+// first line, so that the lines stay where they are.
+func withNodeNames(content []byte, name string, esm bool) []byte {
+	content = globalProcess.ReplaceAllFunc(content, func(written []byte) []byte {
+		return fmt.Appendf(nil, "%*s", len(written), "process") // columns stay where they are
+	})
+	var before string
+	if !esm && usesFileName.Match(content) && !declaresFileName.Match(content) {
+		at := "/npm/" + name // no real place: the package is not on the machine that runs the bundle
+		before = "var __filename = " + quoteJS(at) + ", __dirname = " + quoteJS(path.Dir(at)) + "; "
+	}
+	if usesProcess.Match(content) && !declaresProcess.Match(content) {
+		if esm {
+			return append(content[:len(content):len(content)], "\nimport process from "+quoteJS(processSpecifier)+";\n"...)
+		}
+		before += "var process = require(" + quoteJS(processSpecifier) + ").default; "
+	}
+	if before == "" {
+		return content
+	}
+	if len(content) > 1 && content[0] == '#' && content[1] == '!' {
+		content = append([]byte("//"), content...)
+	}
+	return append([]byte(before), content...)
+}
+
+// processSpecifier is the module that packages have for node:process.
+const processSpecifier = "denofn:process"
+
+// processModule is node:process with an environment in which what is not granted
+// is not there.
+const processModule = `import real from "node:process";
+export * from "node:process";
+function allowed(read, otherwise) {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return otherwise;
+    throw error;
+  }
+}
+// The proxy is of an empty object, since that of the real one is asked behind the
+// traps, too.
+export const env = new Proxy({}, {
+  get: (_, name) => allowed(() => real.env[name]),
+  set: (_, name, value) => Reflect.set(real.env, name, value),
+  has: (_, name) => allowed(() => name in real.env, false),
+  deleteProperty: (_, name) => allowed(() => Reflect.deleteProperty(real.env, name), true),
+  ownKeys: () => allowed(() => Reflect.ownKeys(real.env), []),
+  getOwnPropertyDescriptor: (_, name) => allowed(() => Reflect.getOwnPropertyDescriptor(real.env, name)),
+});
+export default new Proxy(real, {
+  get(target, name) {
+    return name === "env" ? env : Reflect.get(target, name, target);
+  },
+});
+`
