@@ -76,9 +76,9 @@ func TestKill(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, seed))
-	window := 300 * time.Millisecond
+	var window time.Duration // how long a push takes; the first one tells
 	inTime, acknowledged := 0, 0
-	for n := range *kills {
+	for n := range *kills + 1 {
 		server, address := s.spawn()
 		s.sshConfig(address)
 		old := s.serverRefs()
@@ -94,14 +94,18 @@ func TestKill(t *testing.T) {
 			_, err := s.run("app", "git", "push", "--atomic", "denofn", "main", "main:also", fmt.Sprint("t", n))
 			push <- err
 		}()
-		// The moment is drawn from the time that a whole push takes, so that all of
-		// its steps are hit.
+		// The moment is drawn from the part of a push that follows the login, so that
+		// all of its steps are hit.
 		var pushed error
+		moment := patience
+		if window > 0 {
+			moment = window/3 + time.Duration(random.Int64N(int64(window)*3/4))
+		}
 		select {
 		case pushed = <-push:
 			window = time.Since(began)
 			server.Process.Kill()
-		case <-time.After(time.Duration(random.Int64N(int64(window) + int64(window)/8))):
+		case <-time.After(moment):
 			server.Process.Kill()
 			inTime++
 			pushed = <-push

@@ -116,7 +116,7 @@ func parseKeys(text []byte) ([]parsedKey, []*KeyError) {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
-		line = bytes.Trim(line, " \t\r\n") // as OpenSSH; other space is no space
+		line = bytes.TrimLeft(bytes.TrimRight(line, " \t\r\n"), " \t") // as OpenSSH; other space is no space
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
