@@ -176,7 +176,7 @@ func (b *box) serveRaw(f func(net.Conn)) {
 
 func (b *box) acquire(_ context.Context, name denofn.FunctionName) (gateway.Lease, error) {
 	switch name {
-	case "hello", "Upper_Case":
+	case "hello", "both", "Upper_Case":
 		b.leases.Add(1)
 		return &lease{socket: b.sockets["hello"], timeout: b.timeout, leaving: &b.leaving, release: b.leases.Done}, nil
 	case "broken":

@@ -99,7 +99,7 @@ func isImmutable(name string) bool {
 		stem = strings.TrimSuffix(stem, path.Ext(stem))
 	}
 	separator := strings.LastIndexAny(stem, ".-_")
-	if separator >= 0 && isHexHash(stem[separator+1:]) {
+	if isHexHash(stem[separator+1:]) {
 		return true
 	}
 	const short = 8 // the hashes of esbuild, Rollup and Vite
@@ -119,7 +119,7 @@ func isHexHash(s string) bool {
 			return false
 		}
 	}
-	return len(s) >= 8 && letters > 0 && digits > 0
+	return len(s) >= 8 && letters > 1 && digits > 1
 }
 
 // isShortHash reports whether s looks drawn from the alphabets of base64 or
