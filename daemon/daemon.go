@@ -164,7 +164,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	}
 	d.deployer.policy.Store(policy)
 	d.deployer.unversioned.Store(!config.Policy.RequireVersions)
-	d.steering = &steering{registry: d.registry, pool: d.pool, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
+	d.steering = &steering{registry: d.registry, pool: d.pool, deployer: d.deployer, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
 	d.steering.config.Store(config)
 	d.admin, err = admin.NewServer(admin.Config{API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger})
 	if err != nil {

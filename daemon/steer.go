@@ -19,6 +19,7 @@ import (
 type steering struct {
 	registry   *registry.Registry
 	pool       *procman.Pool
+	deployer   *deployer
 	sandbox    *sandbox.Host
 	version    string
 	configPath string

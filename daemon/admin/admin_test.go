@@ -28,6 +28,7 @@ var now = time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
 type fake struct {
 	functions []admin.Function
 	checks    []admin.Check
+	releases  []admin.Release
 	err       error
 	asked     []string
 	call      admin.Call
@@ -47,6 +48,9 @@ func newFake() *fake {
 			Processes: []admin.Process{{PID: 42, Release: "00000000000000bb", State: "ready", Active: 2, Requests: 12345, MemoryBytes: 33 << 20, Started: now.Add(-time.Hour)}},
 		},
 		{Name: "site", Repository: "web", Release: "00000000000000cc", Commit: "c3", Handler: admin.HandlerStatic, State: "stopped", Processes: []admin.Process{}},
+	}, releases: []admin.Release{
+		{ID: "00000000000000bb", Commit: "0123456789abcdef", Bytes: 6100, Made: now.Add(-time.Hour), Live: true},
+		{ID: "00000000000000aa", Commit: "fedcba9876543210", Bytes: 463000, Made: now.Add(-72 * time.Hour)},
 	}}
 }
 
@@ -66,6 +70,14 @@ func (f *fake) Stop(_ context.Context, name denofn.FunctionName) error {
 func (f *fake) Invoke(_ context.Context, c admin.Call) (*admin.Result, error) {
 	f.call = c
 	return f.result, f.err
+}
+
+func (f *fake) Releases(_ context.Context, name denofn.FunctionName) ([]admin.Release, error) {
+	return f.releases, f.err
+}
+func (f *fake) Rollback(_ context.Context, name denofn.FunctionName, id string) (*admin.Release, error) {
+	f.asked = append(f.asked, "rollback "+string(name)+" "+id)
+	return &f.releases[1], f.err
 }
 
 // serve returns a client of the API on a real socket, and the socket's path.
@@ -122,6 +134,13 @@ func TestClientIsTheAPI(t *testing.T) {
 	}
 	if err := errors.Join(c.Warm(ctx, "hello"), c.Stop(ctx, "hello")); err != nil || !reflect.DeepEqual(f.asked, []string{"warm hello", "stop hello"}) {
 		t.Errorf("asked %q, %v", f.asked, err)
+	}
+	if releases, err := c.Releases(ctx, "hello"); err != nil || !reflect.DeepEqual(releases, f.releases) {
+		t.Errorf("releases %+v, %v", releases, err)
+	}
+	f.asked = nil
+	if r, err := c.Rollback(ctx, "hello", "a&b"); err != nil || !reflect.DeepEqual(*r, f.releases[1]) || f.asked[0] != "rollback hello a&b" {
+		t.Errorf("rollback %+v, %q, %v", r, f.asked, err)
 	}
 	call := admin.Call{Function: "hello", Input: []byte(`{"a":1}`), ContentType: "application/json"}
 	if r, err := c.Invoke(ctx, call); err != nil || !reflect.DeepEqual(r, f.result) || !reflect.DeepEqual(f.call, call) {

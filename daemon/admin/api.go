@@ -37,6 +37,11 @@ type API interface {
 	Stop(context.Context, denofn.FunctionName) error
 	// Invoke calls a function once and returns what it made of it.
 	Invoke(context.Context, Call) (*Result, error)
+	// Releases returns the releases of a function, the live one first.
+	Releases(context.Context, denofn.FunctionName) ([]Release, error)
+	// Rollback makes a former release live: the one that id begins the ID of, or with
+	// an empty id the one before the live one.
+	Rollback(ctx context.Context, name denofn.FunctionName, id string) (*Release, error)
 	// Doctor looks for what is missing.
 	Doctor(context.Context) ([]Check, error)
 }
@@ -99,6 +104,15 @@ type Result struct {
 	ContentType string
 	Status      int // HTTP
 	ExitCode    int // 0: done
+}
+
+// A Release is one that a function can be served from.
+type Release struct {
+	ID     denofn.ReleaseID `json:"id"`
+	Commit string           `json:"commit"` // that first made it
+	Bytes  int64            `json:"bytes"`  // of its bundle
+	Made   time.Time        `json:"made"`
+	Live   bool             `json:"live"`
 }
 
 // A Check is one thing that Doctor looked at.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"syscall"
 
@@ -63,6 +64,18 @@ func (c *Client) Warm(ctx context.Context, name denofn.FunctionName) error {
 // Stop implements API.
 func (c *Client) Stop(ctx context.Context, name denofn.FunctionName) error {
 	return c.call(ctx, http.MethodPost, "/v1/functions/"+string(name)+"/stop", nil)
+}
+
+// Releases implements API.
+func (c *Client) Releases(ctx context.Context, name denofn.FunctionName) ([]Release, error) {
+	var all []Release
+	return all, c.call(ctx, http.MethodGet, "/v1/functions/"+string(name)+"/releases", &all)
+}
+
+// Rollback implements API.
+func (c *Client) Rollback(ctx context.Context, name denofn.FunctionName, id string) (*Release, error) {
+	r := new(Release)
+	return r, c.call(ctx, http.MethodPost, "/v1/functions/"+string(name)+"/rollback?release="+url.QueryEscape(id), r)
 }
 
 // Invoke implements API.

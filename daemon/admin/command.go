@@ -42,6 +42,8 @@ func Commands() []Command {
 		warmCommand(),
 		stopCommand(),
 		invokeCommand(),
+		releasesCommand(),
+		rollbackCommand(),
 		doctorCommand(),
 	}
 }

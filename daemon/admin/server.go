@@ -53,6 +53,24 @@ func NewServer(c Config) (*Server, error) {
 	mux.HandleFunc("POST /v1/functions/{name}/warm", s.do("warm", c.API.Warm))
 	mux.HandleFunc("POST /v1/functions/{name}/stop", s.do("stop", c.API.Stop))
 	mux.HandleFunc("POST /v1/functions/{name}/invoke", s.invoke)
+	mux.HandleFunc("GET /v1/functions/{name}/releases", answer(s, func(r *http.Request) (any, error) {
+		name, err := functionOf(r)
+		if err != nil {
+			return nil, err
+		}
+		return c.API.Releases(r.Context(), name)
+	}))
+	mux.HandleFunc("POST /v1/functions/{name}/rollback", answer(s, func(r *http.Request) (any, error) {
+		name, err := functionOf(r)
+		if err != nil {
+			return nil, err
+		}
+		release, err := c.API.Rollback(r.Context(), name, r.URL.Query().Get("release"))
+		if err == nil {
+			s.asked("rollback", name)
+		}
+		return release, err
+	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &Error{Code: CodeUnknown, Message: fmt.Sprintf("there is no %s %s in this version of the API", r.Method, r.URL.Path)})
 	})
@@ -83,7 +101,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// answer makes a handler of a call that changes nothing.
+// asked notes who did what: actions are rare, and the log is where they are looked
+// for later.
+func (s *Server) asked(action string, name denofn.FunctionName) {
+	s.config.Logger.Info("asked over the admin socket", "action", action, "function", name)
+}
+
+// answer makes a handler of a call whose result is written as JSON.
 func answer(s *Server, call func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		value, err := call(r)
@@ -106,7 +130,7 @@ func (s *Server) do(action string, call func(context.Context, denofn.FunctionNam
 			s.fail(w, r, err)
 			return
 		}
-		s.config.Logger.Info("asked over the admin socket", "action", action, "function", name)
+		s.asked(action, name)
 		s.write(w, http.StatusOK, struct{}{})
 	}
 }

@@ -14,11 +14,20 @@ import (
 
 // writeTable writes rows in columns, the first row being their heads.
 func writeTable(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeJSON writes a value for programs.
@@ -53,6 +62,8 @@ func size(n int64) string {
 	switch {
 	case n == 0:
 		return "-"
+	case n < 1<<20:
+		return fmt.Sprintf("%.1fK", float64(n)/(1<<10))
 	case n < 10<<20:
 		return fmt.Sprintf("%.1fM", float64(n)/(1<<20))
 	case n < 10<<30:

@@ -83,6 +83,27 @@ func (p *Policy) Check(f Function) denofn.Diagnostics {
 	return refused.Sort()
 }
 
+// Denied returns the flags of a set that the policy does not grant.
+func (p *Policy) Denied(set denofn.Permissions) []string {
+	var denied []string
+	for _, kind := range kindNames {
+		access := set.Of(kind)
+		all := make([]asked, 0, len(access.Allow)+1)
+		if access.All {
+			all = append(all, asked{kind: kind})
+		}
+		for _, value := range access.Allow {
+			all = append(all, asked{kind: kind, value: value})
+		}
+		for _, a := range all {
+			if !p.grants(a) {
+				denied = append(denied, a.flag())
+			}
+		}
+	}
+	return denied
+}
+
 // isInForce reports whether a is part of the set that it led to: the file may
 // deny all of a kind after it.
 func isInForce(a asked, set denofn.Permissions) bool {

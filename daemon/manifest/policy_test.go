@@ -59,8 +59,9 @@ func TestPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		function := find(t, text)
 		var refused []string
-		for _, d := range policy.Check(find(t, text)) {
+		for _, d := range policy.Check(function) {
 			flag, _, _ := strings.Cut(d.Message, " ")
 			refused = append(refused, flag)
 			if d.Line != 1 || d.Column == 0 || !strings.Contains(d.Hint, "denofn.toml") {
@@ -69,6 +70,10 @@ func TestPolicy(t *testing.T) {
 		}
 		if got := strings.Join(refused, " "); got != c.refused {
 			t.Errorf("allow %q deny %q asked %q:\nrefused %q\nnot     %q", c.allow, c.deny, c.asks, got, c.refused)
+		}
+		// The set that it comes to is denied just when a part of it is refused.
+		if denied := policy.Denied(function.Permissions); (len(denied) > 0) != (c.refused != "") {
+			t.Errorf("allow %q deny %q: of %q %q is denied", c.allow, c.deny, function.Permissions.Flags(), denied)
 		}
 	}
 }
