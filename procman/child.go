@@ -23,7 +23,7 @@ const readGrace = time.Second
 // A child is a running Deno: the process that a forker returns.
 type child struct {
 	*http.Transport
-	conns   conns
+	server  *Socket
 	process *os.Process
 	pidfd   *os.File
 	places  places
@@ -97,7 +97,7 @@ func (f *forker) startChild(l launch, p places) (_ *child, err error) {
 	}
 	c := &child{
 		Transport: newTransport(p.socket),
-		conns:     conns{path: p.socket},
+		server:    NewSocket(p.socket),
 		process:   command.Process,
 		places:    p,
 		cell:      cell,
@@ -188,7 +188,7 @@ func (c *child) reap(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	}
 	c.orders.Close()
 	c.CloseIdleConnections()
-	c.conns.close()
+	c.server.Close()
 	os.RemoveAll(c.places.runDir)
 	c.writer.close()
 	x.output = c.errors.lines
@@ -260,8 +260,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// connections implements connector.
-func (c *child) connections() *conns { return &c.conns }
+// socket implements connector.
+func (c *child) socket() *Socket { return c.server }
 
 // PID implements process.
 func (c *child) PID() int { return c.process.Pid }

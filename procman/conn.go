@@ -14,7 +14,7 @@ import (
 // it themselves. Whoever has one either keeps it or closes it.
 type Conn struct {
 	*net.UnixConn
-	home *conns
+	home *Socket
 	used bool // it has carried a request before
 }
 
@@ -22,12 +22,8 @@ type Conn struct {
 // must have been read to its end, and nothing may be on the way in either
 // direction.
 func (c *Conn) Keep() {
-	h := c.home
-	if h == nil { // it was not lent by a pool
-		c.Close()
-		return
-	}
 	c.used = true
+	h := c.home
 	h.mu.Lock()
 	if !h.closed {
 		h.idle = append(h.idle, c)
@@ -39,10 +35,11 @@ func (c *Conn) Keep() {
 	}
 }
 
-// conns are the connections to one process that no request uses. All that were
-// opened are kept: the process is ours alone, and goes when it is idle. The one
-// that was used last is used next.
-type conns struct {
+// A Socket is the HTTP server on a Unix socket, and the connections to it that no
+// request uses. All that were opened are kept: the process is ours alone, and goes
+// when it is idle. The one that was used last is used next. It is safe for
+// concurrent use.
+type Socket struct {
 	path string
 
 	mu     sync.Mutex
@@ -50,8 +47,11 @@ type conns struct {
 	closed bool    // guarded by mu: the process is gone
 }
 
+// NewSocket returns the server at path.
+func NewSocket(path string) *Socket { return &Socket{path: path} }
+
 // take returns an idle connection, or nil.
-func (h *conns) take() *Conn {
+func (h *Socket) take() *Conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := len(h.idle)
@@ -65,7 +65,7 @@ func (h *conns) take() *Conn {
 }
 
 // open returns a new connection. The error is a *dialError or that of ctx.
-func (h *conns) open(ctx context.Context) (*Conn, error) {
+func (h *Socket) open(ctx context.Context) (*Conn, error) {
 	conn, err := dial(ctx, h.path)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,8 @@ func (h *conns) open(ctx context.Context) (*Conn, error) {
 	return &Conn{UnixConn: conn.(*net.UnixConn), home: h}, nil
 }
 
-func (h *conns) close() {
+// Close closes the idle connections, and each of the others when it is kept.
+func (h *Socket) Close() {
 	h.mu.Lock()
 	idle := h.idle
 	h.idle, h.closed = nil, true
@@ -85,7 +86,7 @@ func (h *conns) close() {
 
 // A connector is a process that gives out connections.
 type connector interface {
-	connections() *conns
+	socket() *Socket
 }
 
 // An Exchange is a request that is sent over a Conn.
@@ -122,20 +123,24 @@ func (l *Lease) attemptLater(ctx context.Context, x Exchange) func() error {
 	return func() error { return l.attempt(ctx, x) }
 }
 
-// attempt sends the request to the process that the lease is on. A connection
-// that was idle may have been closed by the process meanwhile, which says nothing
-// about the process: the request is sent on a new one if it has not been read, or
-// may be read twice.
+// attempt sends the request to the process that the lease is on.
 func (l *Lease) attempt(ctx context.Context, x Exchange) error {
 	process, ok := l.in.process.(connector)
 	if !ok {
 		return errors.New("process gives out no connections")
 	}
-	home := process.connections()
-	for conn := home.take(); ; conn = nil {
+	return process.socket().Do(ctx, x)
+}
+
+// Do sends a request. A connection that was idle may have been closed by the
+// server meanwhile, which says nothing about the server: the request is sent on a
+// new one if it has not been read, or may be read twice. The error is a *dialError
+// if the server cannot be reached.
+func (h *Socket) Do(ctx context.Context, x Exchange) error {
+	for conn := h.take(); ; conn = nil {
 		if conn == nil {
 			var err error
-			if conn, err = home.open(ctx); err != nil {
+			if conn, err = h.open(ctx); err != nil {
 				return err
 			}
 		}

@@ -45,6 +45,8 @@ type StartError struct {
 	WasReady   bool                `json:"wasReady,omitempty"`   // the process had been ready
 	Time       time.Time           `json:"time"`                 // when it ended
 	RetryAfter time.Duration       `json:"retryAfter,omitempty"` // a new start will not be tried sooner; 0: at once
+
+	killed bool // by a signal that is not ours, and not for a limit
 }
 
 func (e *StartError) Error() string {

@@ -19,6 +19,7 @@ func (in *instance) startError(reason Reason, x exit, message string) *StartErro
 		Message:  message,
 		Output:   x.output,
 		WasReady: reason == ReasonCrashed || reason == ReasonStuck,
+		killed:   (reason == ReasonExited || reason == ReasonCrashed) && x.signal != "" && x.limit == "",
 	}
 	switch {
 	case x.limit != "":

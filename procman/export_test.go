@@ -50,7 +50,13 @@ func (l launch) Primes() bool { return l.primes }
 func (l launch) Standby() bool { return l.standby }
 
 // NewExit returns how a process ended.
-func NewExit(code int, output ...string) Exit { return Exit{code: code, output: output} }
+func NewExit(code int, output ...string) Exit {
+	x := Exit{code: code, output: output}
+	if code == -1 {
+		x.signal = "killed"
+	}
+	return x
+}
 
 // NewDialError returns the error of a process that does not listen.
 func NewDialError(err error) error { return &dialError{err} }

@@ -255,6 +255,9 @@ func (fn *function) lost(in *instance) {
 	if i := slices.Index(fn.instances, in); i >= 0 {
 		fn.instances = slices.Delete(fn.instances, i, i+1)
 	}
+	if in.generation == fn.generation && in.answered.Load() {
+		fn.failures = 0
+	}
 }
 
 const (
@@ -277,9 +280,6 @@ func (fn *function) failed(in *instance, failure *StartError) {
 		return
 	}
 	if in.generation == fn.generation {
-		if in.answered.Load() {
-			fn.failures = 0
-		}
 		fn.failures++
 		// A task that ends by itself has failed at what it was called for. The next
 		// call may be about something else.
@@ -292,7 +292,9 @@ func (fn *function) failed(in *instance, failure *StartError) {
 		}
 		failure.Time = time.Now()
 		fn.failure, fn.broken = failure, true
-		if !failure.WasReady && len(fn.instances) == 0 {
+		// Who kills a process while it starts, the kernel for want of memory perhaps,
+		// does not mean the requests: a second start is for them.
+		if again := failure.killed && fn.failures == 1; !failure.WasReady && len(fn.instances) == 0 && !again {
 			fn.warm = false
 			fn.refuse(failure)
 		}

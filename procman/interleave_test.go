@@ -145,7 +145,7 @@ func (s *stage) act(ctx context.Context, a action) {
 		s.burst(ctx, a.function, a.n)
 	case "kill":
 		if ps := s.deno.processes(a.function); len(ps) > 0 {
-			ps[a.n%len(ps)].die(9)
+			ps[a.n%len(ps)].die(9 - 10*(a.n%2)) // by itself, or by a signal
 		}
 	case "kill standby":
 		if ps := s.deno.standbys(a.function); len(ps) > 0 {

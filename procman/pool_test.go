@@ -43,8 +43,11 @@ func newBench(t testing.TB, change func(*procman.Config)) *bench {
 		HomeDir:     filepath.Join(t.TempDir(), "home"),
 		CacheDir:    filepath.Join(t.TempDir(), "cache"),
 		StopTimeout: 10 * time.Second,
-		Output:      output,
-		Logger:      slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		// A machine that is busy with other tests is no failure.
+		StartTimeout: time.Minute,
+		QueueTimeout: time.Minute,
+		Output:       output,
+		Logger:       slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&c)
@@ -99,7 +102,7 @@ func (b *bench) set(specs ...procman.Spec) {
 
 // fetch sends a GET to the function and returns the body of the answer.
 func (b *bench) fetch(name, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	lease, err := b.pool.Acquire(ctx, denofn.FunctionName(name))
 	if err != nil {
@@ -156,7 +159,7 @@ func (b *bench) processes(name string) []int {
 // until polls for a condition.
 func (b *bench) until(what string, ok func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("never happened: %s", what)
 		}

@@ -253,3 +253,34 @@ func TestStopVerb(t *testing.T) {
 		}
 	})
 }
+
+// What kills a process while it starts is not held against the requests that wait,
+// once.
+func TestKilledStartIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, nil)
+		s.set("a", "01good", denofn.Settings{})
+		for range 3 {
+			s.requests.Go(func() {
+				if err := s.send(t.Context(), "POST", "a", "/0"); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(5 * time.Millisecond)
+			s.deno.processes("a")[0].die(-1)
+			s.requests.Wait()
+			s.pool.Stop(t.Context(), "a")
+		}
+		s.requests.Go(func() {
+			failure, ok := errors.AsType[*procman.StartError](s.send(t.Context(), "GET", "a", "/0"))
+			if !ok || failure.Reason != procman.ReasonExited {
+				t.Errorf("killed twice: %v", failure)
+			}
+		})
+		for range 2 {
+			time.Sleep(5 * time.Millisecond)
+			s.deno.processes("a")[0].die(-1)
+		}
+		s.requests.Wait()
+	})
+}

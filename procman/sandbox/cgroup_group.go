@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,16 +18,20 @@ import (
 // It is safe for concurrent use.
 type Cgroup struct {
 	dir          string
+	folder       *os.File // dir, if a process can be started in it; closed by Remove
 	limits       Limits
 	memory, pids bool
 }
 
-// procs returns the files that the helper joins by.
-func (c *Cgroup) procs() []string {
-	if c.dir == "" {
-		return nil
+// enter makes a sandbox begin in the group: by the attributes of its start, or
+// where the kernel cannot do that, by joining it first of all.
+func (c *Cgroup) enter(s *setup, start *syscall.SysProcAttr) {
+	switch {
+	case c.folder != nil:
+		start.UseCgroupFD, start.CgroupFD = true, int(c.folder.Fd())
+	case c.dir != "":
+		s.Join = filepath.Join(c.dir, "cgroup.procs")
 	}
-	return []string{filepath.Join(c.dir, "cgroup.procs")}
 }
 
 // Kill kills every process in the group at once. Without control groups the
@@ -47,6 +52,9 @@ func (c *Cgroup) Kill() error {
 func (c *Cgroup) Remove() error {
 	if c.dir == "" {
 		return nil
+	}
+	if c.folder != nil {
+		c.folder.Close()
 	}
 	if err := unix.Rmdir(c.dir); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove control group: %w", err)

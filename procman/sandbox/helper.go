@@ -25,13 +25,18 @@ const ExitSetup = 125
 // function calls GODEBUG or GOMAXPROCS means nothing to the helper's own runtime.
 const envMark = "+"
 
+// setupVersion is changed with every change of what a setup means, so that a
+// helper of another release is found out before it runs anything.
+const setupVersion = "2"
+
 // A setup is what the helper does before it becomes Deno. It travels in argv:
 // it has no secrets, and exec replaces it. Variables travel as variables, which
 // only the same user and root can read.
 type setup struct {
+	Version  string   // setupVersion of the daemon
 	Path     string   // what to execute
 	Args     []string // with argv[0]
-	Join     []string // cgroup.procs files
+	Join     string   // cgroup.procs of the group to join; "" if it is in its group already
 	Rlimits  []rlimit
 	Landlock int // ABI; 0: leave out
 	Rules    []rule
@@ -70,6 +75,9 @@ func parseSetup(args []string) (*setup, error) {
 	if d.More() {
 		return nil, fmt.Errorf("read setup: something follows it")
 	}
+	if s.Version != setupVersion {
+		return nil, fmt.Errorf("the daemon speaks version %s and this helper %s: they are of different releases, install both again", s.Version, setupVersion)
+	}
 	if s.Path == "" || len(s.Args) == 0 {
 		return nil, fmt.Errorf("read setup: nothing to execute")
 	}
@@ -104,8 +112,8 @@ func enter(args, marked []string) error {
 	if err != nil {
 		return err
 	}
-	for _, procs := range s.Join {
-		if err := joinCgroup(procs); err != nil {
+	if s.Join != "" {
+		if err := joinCgroup(s.Join); err != nil {
 			return fmt.Errorf("join control group: %w", err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 // Config is what all sandboxes of a daemon have in common.
 type Config struct {
 	Deno   string       // path of the Deno binary
+	Helper string       // path of the helper, a program that calls Main; empty: the running binary
 	Logger *slog.Logger // nil: nothing is logged
 }
 
@@ -26,6 +27,7 @@ type Config struct {
 // once. It is safe for concurrent use.
 type Host struct {
 	deno     string
+	helper   *os.File // nil: Self
 	landlock int
 	seccomp  bool
 	rules    []rule // that every sandbox has
@@ -56,6 +58,12 @@ func Open(c Config) (*Host, error) {
 	}
 	h.rules = append(h.rules, existing(systemPaths)...)
 	h.network = existing(networkPaths)
+	if c.Helper != "" {
+		// Kept open, so that an upgrade of the file changes nothing for this daemon.
+		if h.helper, err = os.Open(c.Helper); err != nil {
+			return nil, fmt.Errorf("open helper: %w", err)
+		}
+	}
 	h.cgroups = OpenCgroups(c.Logger)
 	h.forker = newForker()
 	h.report = probe(h)
@@ -65,6 +73,9 @@ func Open(c Config) (*Host, error) {
 // Close gives the control group back. Every sandbox must have ended.
 func (h *Host) Close() error {
 	h.forker.close()
+	if h.helper != nil {
+		h.helper.Close()
+	}
 	return h.cgroups.Close()
 }
 
@@ -147,6 +158,7 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 		path, name = p.Path, cmp.Or(p.Name, filepath.Base(p.Path))
 	}
 	s := setup{
+		Version:  setupVersion,
 		Path:     path,
 		Args:     append([]string{name}, p.Args...),
 		Rlimits:  p.rlimits(),
@@ -174,8 +186,9 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 			return nil, fmt.Errorf("sandbox path %q is not absolute", r.Path)
 		}
 	}
+	start := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if p.Cgroup != nil {
-		s.Join = p.Cgroup.procs()
+		p.Cgroup.enter(&s, start)
 	}
 	encoded, err := json.Marshal(s)
 	if err != nil {
@@ -190,12 +203,19 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 		env = append(env, envMark+v)
 	}
 	return &exec.Cmd{
-		Path:        Self,
+		Path:        h.helperPath(),
 		Args:        []string{helperName, string(encoded)},
 		Env:         env,
 		Dir:         p.Dir,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+		SysProcAttr: start,
 	}, nil
+}
+
+func (h *Host) helperPath() string {
+	if h.helper == nil {
+		return Self
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", h.helper.Fd())
 }
 
 // Self is the path of the running binary, also when an upgrade has replaced the
