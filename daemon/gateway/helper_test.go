@@ -34,17 +34,10 @@ type lease struct {
 	release func()
 }
 
-func (l *lease) Do(_ context.Context, x procman.Exchange) error {
-	conn, err := net.Dial("unix", l.socket)
-	if err != nil {
-		return err
-	}
-	up := &procman.Conn{UnixConn: conn.(*net.UnixConn)}
-	if err := x.Send(up); err != nil {
-		up.Close()
-		return err
-	}
-	return nil
+func (l *lease) Do(ctx context.Context, x procman.Exchange) error {
+	socket := procman.NewSocket(l.socket)
+	socket.Close() // no connection is kept
+	return socket.Do(ctx, x)
 }
 
 func (l *lease) Timeout() time.Duration { return l.timeout }

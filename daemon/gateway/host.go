@@ -101,5 +101,8 @@ func parseName(b []byte) (string, error) {
 		}
 		lower[i] = c
 	}
+	if label == 0 {
+		return "", errHost
+	}
 	return string(lower[:len(b)]), nil
 }

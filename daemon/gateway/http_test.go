@@ -109,7 +109,7 @@ func TestHost(t *testing.T) {
 	b := open(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil)
 	for host, status := range map[string]int{
 		"example.org": 200, "EXAMPLE.org:80": 200, "example.org.": 200, "127.0.0.1:8000": 200, "[::1]:80": 200, "a_b-c.example": 200, "localhost": 200, "xn--bcher-kva.example": 200,
-		"..": 400, ".": 400, "": 400, "a..b": 400, ".a": 400, "-a": 400, "a/b": 400, "a b": 400, "a@b": 400, "a:b": 400, "a:99999": 400, "a:80:80": 400, "[::1": 400, "[x]": 400, "[::1]x": 400, "[[::1]]": 400,
+		"..": 400, "a..": 400, ".": 400, "": 400, "a..b": 400, ".a": 400, "-a": 400, "a/b": 400, "a b": 400, "a@b": 400, "a:b": 400, "a:99999": 400, "a:80:80": 400, "[::1": 400, "[x]": 400, "[::1]x": 400, "[[::1]]": 400,
 		"[fe80::1%25eth0]": 400, "a,b": 400, "b\xc3\xbccher.example": 400, "a\\b": 400, "a%2e": 400, "*": 400, strings.Repeat("a", 64): 400, strings.Repeat("a.", 127) + "aa": 400, strings.Repeat("a", 5000): 400, "../../etc": 400,
 	} {
 		response, _ := b.dial().say("GET /hello HTTP/1.1\r\nHost: " + host + "\r\n\r\n").answer(http.MethodGet)
