@@ -175,7 +175,12 @@ func dropPrivileges() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	if err := unix.Capset(&header, &none[0]); err != nil {
-		return fmt.Errorf("drop capabilities: %w", err)
+		// A filter of the service's may refuse it. That is as well, where there is
+		// nothing to drop.
+		var held [2]unix.CapUserData
+		if unix.Capget(&header, &held[0]) != nil || held != none {
+			return fmt.Errorf("drop capabilities: %w", err)
+		}
 	}
 	return nil
 }
