@@ -1,0 +1,8 @@
+# After a reboot.
+
+live() {
+	all_listen
+	[ "$(fetch $http/hello)" = 'Hello, world' ]
+	git -C code ls-remote denofn
+}
+check "a reboot serves what was live" live

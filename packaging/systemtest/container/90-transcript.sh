@@ -1,0 +1,43 @@
+# The first five minutes, written down as they happen for README.md.
+
+show() {
+	printf '$ %s\n' "$*" >> transcript
+	eval "$*" >> transcript 2>&1
+	echo >> transcript
+}
+
+five_minutes() {
+	rm -rf transcript my-functions /root/.ssh
+	mkdir -m 700 /root/.ssh
+	ssh-keygen -q -t ed25519 -N '' -C ada@laptop -f /root/.ssh/id_ed25519
+	printf 'Host box\nStrictHostKeyChecking accept-new\n' > /root/.ssh/config
+	unset GIT_SSH_COMMAND
+	cp new.deb denofn.deb
+	mkdir my-functions
+	show 'apt-get install -qq ./denofn.deb'
+	show 'tee -a /etc/denofn/authorized_keys < ~/.ssh/id_ed25519.pub'
+	cd my-functions
+	git init --quiet
+	mkdir hello
+	printf '%s\n' 'export default (request: Request) => {' '  console.log("greeting", request.headers.get("user-agent"));' '  return "Hello, world\n";' '};' > hello/index.ts
+	cd ..
+	mv transcript my-functions/
+	cd my-functions
+	show 'cat hello/index.ts'
+	show 'git add hello && git commit --quiet --message "Say hello"'
+	show 'git remote add denofn ssh://git@box:2222/my-functions'
+	show 'git push denofn main'
+	show 'curl http://box:8000/hello'
+	until_true 25 eval 'systemctl status denofn | grep -F "1 warm; last deploy"'
+	show 'systemctl status --lines=0 denofn'
+	show 'journalctl --quiet --unit denofn --output cat DENOFN_FUNCTION=hello DENOFN_STREAM=stdout'
+	show 'apt-get install -qq --reinstall ../denofn.deb && curl http://box:8000/hello'
+	show 'apt-get remove -qq denofn'
+	mv transcript ..
+	cd ..
+	sed -i -E '/^(Selecting previously|\(Reading database|Preparing to unpack|Processing triggers|debconf: delaying)/d; s/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//g; s/ +$//' transcript
+	sed -i '${/^$/d}' transcript
+	cat transcript
+	grep -F 'Hello, world' transcript
+}
+check "the first five minutes" five_minutes
