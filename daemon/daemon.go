@@ -138,7 +138,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	for _, repair := range d.registry.Repairs() {
 		logger.Error("registry was damaged", "repair", repair)
 	}
-	d.sandbox, err = sandbox.Open(sandbox.Config{Deno: config.Deno, Logger: logger})
+	d.sandbox, err = sandbox.Open(sandbox.Config{Deno: config.Deno, Helper: helperPath(), Logger: logger})
 	if err != nil {
 		return fmt.Errorf("open sandbox: %w", err)
 	}

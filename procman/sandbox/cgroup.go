@@ -277,11 +277,12 @@ func (g *Cgroups) Create(name string, limits Limits) (*Cgroup, error) {
 		}
 	}
 	if g.clones {
-		var err error
-		if c.folder, err = os.Open(c.dir); err != nil {
+		folder, err := os.Open(c.dir)
+		if err != nil {
 			_ = unix.Rmdir(c.dir)
 			return nil, fmt.Errorf("open control group: %w", err)
 		}
+		c.folder.Store(folder)
 	}
 	return c, nil
 }

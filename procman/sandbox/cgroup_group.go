@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // It is safe for concurrent use.
 type Cgroup struct {
 	dir          string
-	folder       *os.File // dir, if a process can be started in it; closed by Remove
+	folder       atomic.Pointer[os.File] // dir, if a process can be started in it; closed by Remove
 	limits       Limits
 	memory, pids bool
 }
@@ -26,10 +27,9 @@ type Cgroup struct {
 // enter makes a sandbox begin in the group: by the attributes of its start, or
 // where the kernel cannot do that, by joining it first of all.
 func (c *Cgroup) enter(s *setup, start *syscall.SysProcAttr) {
-	switch {
-	case c.folder != nil:
-		start.UseCgroupFD, start.CgroupFD = true, int(c.folder.Fd())
-	case c.dir != "":
+	if folder := c.folder.Load(); folder != nil {
+		start.UseCgroupFD, start.CgroupFD = true, int(folder.Fd())
+	} else if c.dir != "" {
 		s.Join = filepath.Join(c.dir, "cgroup.procs")
 	}
 }
@@ -53,11 +53,11 @@ func (c *Cgroup) Remove() error {
 	if c.dir == "" {
 		return nil
 	}
-	if c.folder != nil {
-		c.folder.Close()
-	}
 	if err := unix.Rmdir(c.dir); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove control group: %w", err)
+	}
+	if folder := c.folder.Swap(nil); folder != nil {
+		folder.Close()
 	}
 	return nil
 }

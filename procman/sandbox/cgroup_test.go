@@ -41,8 +41,17 @@ func bounded(t *testing.T, h *sandbox.Host, name string) {
 	}
 }
 
+// A process begins in its group, or joins it where the kernel cannot do that.
 func TestGroup(t *testing.T) {
-	h := openHost(t)
+	t.Run("begun", func(t *testing.T) { testGroup(t, openHost(t)) })
+	t.Run("joined", func(t *testing.T) {
+		h := openHost(t)
+		h.Cgroups().JoinOnly()
+		testGroup(t, h)
+	})
+}
+
+func testGroup(t *testing.T, h *sandbox.Host) {
 	b := newBox(t, nil)
 	cmd, group := inGroup(t, h, b, b.profile(t, lingering), sandbox.Limits{})
 	if err := cmd.Start(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/denofn/denofn/micro/denotest"
 	"github.com/denofn/denofn/procman/sandbox"
 )
 
@@ -161,5 +162,48 @@ func TestSandboxOutlivesThread(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The helper can be a program of its own, and an upgrade that replaces its file
+// does not reach a daemon that runs.
+func TestHelperProgram(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "denofn-sandbox")
+	build := exec.Command("go", "build", "-o", path, "github.com/denofn/denofn/cmd/denofn-sandbox")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	h, err := sandbox.Open(sandbox.Config{Deno: denotest.Path(t), Helper: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	b := newBox(t, nil)
+	stdout, stderr, code := runStarted(t, h, b.command(t, h, b.profile(t, `console.log("ran")`)))
+	if stdout != "ran\n" || code != 0 {
+		t.Errorf("stdout %q, stderr %q, exit code %d", stdout, stderr, code)
+	}
+}
+
+// A helper of another release runs nothing.
+func TestHelperOfAnotherRelease(t *testing.T) {
+	h := openHost(t)
+	b := newBox(t, nil)
+	cmd := b.command(t, h, b.profile(t, `console.log("ran")`))
+	cmd.Args[1] = strings.Replace(cmd.Args[1], `"Version":"`, `"Version":"another-`, 1)
+	stdout, stderr, code := runStarted(t, h, cmd)
+	if stdout != "" || code != sandbox.ExitSetup || !strings.Contains(stderr, "different releases") {
+		t.Errorf("stdout %q, stderr %q, exit code %d", stdout, stderr, code)
+	}
+}
+
+func TestHelperMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nothing")
+	if _, err := sandbox.Open(sandbox.Config{Deno: denotest.Path(t), Helper: path}); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a helper that is not there: %v", err)
 	}
 }
