@@ -125,6 +125,9 @@ func TestBundle(t *testing.T) {
 			t.Errorf("no %q in the code:\n%s", want, r.Code)
 		}
 	}
+	if strings.Contains(string(r.Code), "node:process") {
+		t.Errorf("a function that has no use for process imports it:\n%s", r.Code)
+	}
 	if !strings.Contains(string(r.SourceMap), `"file:///hello/index.ts"`) {
 		t.Errorf("the source map does not name index.ts: %s", r.SourceMap)
 	}

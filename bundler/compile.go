@@ -164,6 +164,7 @@ func (c *compiler) options() api.BuildOptions {
 		Sourcemap:           api.SourceMapLinked,
 		SourcesContent:      api.SourcesContentExclude,
 		TsconfigRaw:         c.job.tsconfig(),
+		Inject:              []string{processSpecifier},
 		Define:              map[string]string{"process.env.NODE_ENV": `"production"`},
 		LogLevel:            api.LogLevelSilent,
 		Plugins: []api.Plugin{{Name: "denofn", Setup: func(build api.PluginBuild) {

@@ -47,6 +47,7 @@ type worker struct {
 	cancel  context.CancelFunc
 	done    func()
 	jobs    int
+	memory  int64
 	retire  *time.Timer // while it is idle
 }
 
@@ -165,7 +166,7 @@ func (c *crew) start() (*worker, error) {
 		cancel()
 		return nil, err
 	}
-	w := &worker{command: command, said: &limited{most: 16 << 10}, cancel: cancel, done: done}
+	w := &worker{memory: c.memory, command: command, said: &limited{most: 16 << 10}, cancel: cancel, done: done}
 	command.Stderr = w.said
 	input, err := command.StdinPipe()
 	if err == nil {
@@ -232,8 +233,8 @@ func (w *worker) end() error {
 	return err
 }
 
-// outOfMemory reports whether the worker was killed for its memory, by the kernel
-// or by its own runtime.
+// outOfMemory reports whether the worker ended for its memory, by the kernel or by
+// its own runtime, which dies in many ways.
 func (w *worker) outOfMemory(ended error) bool {
 	for _, last := range []string{"out of memory", "cannot allocate memory", "failed to create new OS thread", "pthread_create failed"} {
 		if strings.Contains(w.said.String(), last) {
@@ -244,8 +245,8 @@ func (w *worker) outOfMemory(ended error) bool {
 	if !ok {
 		return false
 	}
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	usage, ok := exit.SysUsage().(*syscall.Rusage)
+	return ok && usage.Maxrss<<10 > w.memory/2
 }
 
 func lastLine(s string) string {

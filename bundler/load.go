@@ -21,7 +21,7 @@ func (c *compiler) load(args api.OnLoadArgs) (api.OnLoadResult, error) {
 	case spaceURL:
 		return c.loadRemote(name, args.With["type"]), nil
 	case spaceNode:
-		return loaded(nodeModule(name), api.LoaderJS), nil
+		return loaded(nodeModule(name, name != args.Path), api.LoaderJS), nil
 	case spaceVoid:
 		return loaded(absentModule(name, fmt.Sprint(args.PluginData)), api.LoaderJS), nil
 	}

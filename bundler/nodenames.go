@@ -4,19 +4,20 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+
+	"github.com/evanw/esbuild/pkg/api"
 )
 
 // Code in npm packages counts on names that Node gives to every module. Deno gives
-// them too, but a bundle is not a CommonJS module, and reading a variable of the
-// environment that is not granted throws in Deno where it is undefined in Node.
-// Libraries read many, for debugging mostly, and none of it is the author's wish.
+// them too, but a bundle is not a CommonJS module. And reading a variable of the
+// environment that is not granted throws in Deno where it is undefined in Node:
+// libraries read many, for debugging mostly, which their user knows nothing of. So
+// process.env is as in Node, and Deno.env as in Deno.
 
 var (
 	usesFileName     = regexp.MustCompile(`\b__(?:dir|file)name\b`)
 	declaresFileName = regexp.MustCompile(`\b(?:const|let|var|function|class)\s+__(?:dir|file)name\b|\bimport\.meta\b`)
-	usesProcess      = regexp.MustCompile(`\bprocess\b`)
 	globalProcess    = regexp.MustCompile(`\b(?:globalThis|global)\.process\b`)
-	declaresProcess  = regexp.MustCompile(`\b(?:const|let|class|function)\s+process\b|\bimport\b[^;'"]*\bprocess\b[^;'"]*\bfrom\b|[{,]\s*process\s*[,}]`)
 )
 
 // withNodeNames returns a JavaScript module of a package with the names that it
@@ -31,12 +32,6 @@ func withNodeNames(content []byte, name string, esm bool) []byte {
 		at := "/npm/" + name // no real place: the package is not on the machine that runs the bundle
 		before = "var __filename = " + quoteJS(at) + ", __dirname = " + quoteJS(path.Dir(at)) + "; "
 	}
-	if usesProcess.Match(content) && !declaresProcess.Match(content) {
-		if esm {
-			return append(content[:len(content):len(content)], "\nimport process from "+quoteJS(processSpecifier)+";\n"...)
-		}
-		before += "var process = require(" + quoteJS(processSpecifier) + ").default; "
-	}
 	if before == "" {
 		return content
 	}
@@ -46,13 +41,14 @@ func withNodeNames(content []byte, name string, esm bool) []byte {
 	return append([]byte(before), content...)
 }
 
-// processSpecifier is the module that packages have for node:process.
+// processSpecifier is the module that a bundle has for node:process and for the
+// global process. esbuild imports it into every module that uses the name, so that
+// what replaces process.env.NODE_ENV goes first.
 const processSpecifier = "denofn:process"
 
-// processModule is node:process with an environment in which what is not granted
+// processModule has process as node:process with an environment in which what is not granted
 // is not there.
 const processModule = `import real from "node:process";
-export * from "node:process";
 function allowed(read, otherwise) {
   try {
     return read();
@@ -63,7 +59,7 @@ function allowed(read, otherwise) {
 }
 // The proxy is of an empty object, since that of the real one is asked behind the
 // traps, too.
-export const env = new Proxy({}, {
+const env = /* @__PURE__ */ new Proxy({}, {
   get: (_, name) => allowed(() => real.env[name]),
   set: (_, name, value) => Reflect.set(real.env, name, value),
   has: (_, name) => allowed(() => name in real.env, false),
@@ -71,9 +67,13 @@ export const env = new Proxy({}, {
   ownKeys: () => allowed(() => Reflect.ownKeys(real.env), []),
   getOwnPropertyDescriptor: (_, name) => allowed(() => Reflect.getOwnPropertyDescriptor(real.env, name)),
 });
-export default new Proxy(real, {
+export const process = /* @__PURE__ */ new Proxy(real, {
   get(target, name) {
     return name === "env" ? env : Reflect.get(target, name, target);
   },
 });
 `
+
+// processResolved is what the specifier leads to. Functions that do not use it are
+// without it.
+var processResolved = api.OnResolveResult{Path: marked(processSpecifier), Namespace: spaceOwn, SideEffects: api.SideEffectsFalse}

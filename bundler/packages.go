@@ -146,8 +146,6 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 		return builtinModule(args.Kind, builtin), nil
 	}
 	switch {
-	case specifier == processSpecifier:
-		return builtinModule(args.Kind, "process"), nil
 	case strings.HasPrefix(specifier, "data:"):
 		return api.OnResolveResult{}, nil
 	case strings.HasPrefix(specifier, "node:"):
@@ -187,17 +185,24 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 // builtinModule returns a module that Deno has built in. CommonJS has to be given
 // a module that imports it, since a bundle has no require.
 func builtinModule(kind api.ResolveKind, builtin string) api.OnResolveResult {
-	if builtin == "process" {
-		return api.OnResolveResult{Path: marked(processSpecifier), Namespace: spaceOwn}
-	}
-	if isRequire(kind) {
+	switch {
+	case isRequire(kind):
 		return api.OnResolveResult{Path: "node:" + builtin, Namespace: spaceNode}
+	case builtin == "process":
+		return api.OnResolveResult{Path: marked("node:" + builtin), Namespace: spaceNode}
 	}
 	return api.OnResolveResult{Path: "node:" + builtin, External: true}
 }
 
-func nodeModule(name string) []byte {
-	return fmt.Appendf(nil, "import * as all from %s;\nmodule.exports = all.default ?? all;\n", quote(name))
+// nodeModule returns the source of a built-in module as packages see it.
+func nodeModule(name string, esm bool) []byte {
+	switch {
+	case esm: // node:process
+		return fmt.Appendf(nil, "import { process } from %s;\nexport default process;\nexport * from %s;\nexport const env = process.env;\n", quoteJS(processSpecifier), quoteJS(name))
+	case name == "node:process":
+		return fmt.Appendf(nil, "module.exports = require(%s).process;\n", quoteJS(processSpecifier))
+	}
+	return fmt.Appendf(nil, "import * as all from %s;\nmodule.exports = all.default ?? all;\n", quoteJS(name))
 }
 
 // absentModule throws what Node does, and says why.

@@ -15,6 +15,9 @@ import (
 // resolve says which module an import means. It is called by esbuild for every
 // import of every module.
 func (c *compiler) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
+	if args.Path == processSpecifier {
+		return processResolved, nil
+	}
 	if args.Kind == api.ResolveEntryPoint {
 		return api.OnResolveResult{Path: args.Path, Namespace: spaceOwn}, nil
 	}
