@@ -67,6 +67,7 @@ type Daemon struct {
 	deployer   *deployer
 	gateway    *gateway.Gateway
 	web        []*gateway.Server
+	logbook    *logbook
 	steering   *steering
 	admin      *admin.Server
 	publishing sync.Mutex // one publish at a time, so that the last is the newest
@@ -86,7 +87,7 @@ func Open(ctx context.Context, options Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: options, config: config, failed: make(chan error, 1), loop: newLoop(), idle: make(chan struct{})}
+	d := &Daemon{options: options, config: config, failed: make(chan error, 1), logbook: newLogbook(), loop: newLoop(), idle: make(chan struct{})}
 	sockets, err := d.sockets()
 	if err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("open sandbox: %w", err)
 	}
-	d.pool, err = procman.New(config.pool(d.sandbox, logger))
+	d.pool, err = procman.New(config.pool(d.sandbox, logger, output{logger, d.logbook}))
 	if err != nil {
 		return fmt.Errorf("open pool: %w", err)
 	}
@@ -164,7 +165,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	}
 	d.deployer.policy.Store(policy)
 	d.deployer.unversioned.Store(!config.Policy.RequireVersions)
-	d.steering = &steering{registry: d.registry, pool: d.pool, deployer: d.deployer, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
+	d.steering = &steering{registry: d.registry, pool: d.pool, deployer: d.deployer, logbook: d.logbook, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
 	d.steering.config.Store(config)
 	d.admin, err = admin.NewServer(admin.Config{API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger})
 	if err != nil {
@@ -287,6 +288,7 @@ func (d *Daemon) Reload() error {
 func (d *Daemon) Shutdown(ctx context.Context) error {
 	began := time.Now()
 	d.endWatch()
+	d.logbook.close()
 	var drain errgroup.Group
 	drain.Go(func() error { return d.git.Shutdown(ctx) })
 	drain.Go(func() error { return d.admin.Shutdown(ctx) })

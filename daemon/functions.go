@@ -9,7 +9,7 @@ import (
 )
 
 // pool returns how functions are run. What the file leaves out is left to procman.
-func (c *Config) pool(host *sandbox.Host, logger *slog.Logger) procman.Config {
+func (c *Config) pool(host *sandbox.Host, logger *slog.Logger, sink procman.LogSink) procman.Config {
 	f := c.Functions
 	return procman.Config{
 		DenoPath:        c.Deno,
@@ -35,6 +35,6 @@ func (c *Config) pool(host *sandbox.Host, logger *slog.Logger) procman.Config {
 		RequireSandbox:  f.RequireSandbox,
 		AllowPrivateNet: c.Policy.AllowPrivateNet,
 		Logger:          logger,
-		Output:          output{logger},
+		Output:          sink,
 	}
 }

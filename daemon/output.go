@@ -8,12 +8,14 @@ import (
 )
 
 // output puts what functions write into the daemon's log, one record a line, so
-// that one place shows both. It implements procman.LogSink.
+// that one place shows both, and into the logbook. It implements procman.LogSink.
 type output struct {
 	logger *slog.Logger
+	book   *logbook
 }
 
 func (o output) Write(r procman.LogRecord) {
+	o.book.Write(r)
 	attrs := []slog.Attr{
 		slog.String("function", string(r.Function)),
 		slog.String("release", string(r.Release)),

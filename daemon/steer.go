@@ -20,6 +20,7 @@ type steering struct {
 	registry   *registry.Registry
 	pool       *procman.Pool
 	deployer   *deployer
+	logbook    *logbook
 	sandbox    *sandbox.Host
 	version    string
 	configPath string

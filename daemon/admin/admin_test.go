@@ -29,6 +29,8 @@ type fake struct {
 	functions []admin.Function
 	checks    []admin.Check
 	releases  []admin.Release
+	entries   []admin.LogEntry
+	query     admin.LogsQuery
 	err       error
 	asked     []string
 	call      admin.Call
@@ -72,6 +74,15 @@ func (f *fake) Invoke(_ context.Context, c admin.Call) (*admin.Result, error) {
 	return f.result, f.err
 }
 
+func (f *fake) Logs(_ context.Context, q admin.LogsQuery, each func(admin.LogEntry) error) error {
+	f.query = q
+	for _, e := range f.entries {
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
 func (f *fake) Releases(_ context.Context, name denofn.FunctionName) ([]admin.Release, error) {
 	return f.releases, f.err
 }
@@ -137,6 +148,16 @@ func TestClientIsTheAPI(t *testing.T) {
 	}
 	if releases, err := c.Releases(ctx, "hello"); err != nil || !reflect.DeepEqual(releases, f.releases) {
 		t.Errorf("releases %+v, %v", releases, err)
+	}
+	f.entries = []admin.LogEntry{{Time: now, Level: "info", Text: "one"}, {Time: now, Release: "00000000000000bb", Stream: "stderr", Level: "error", Request: "r1", Text: "two\nlines"}}
+	var entries []admin.LogEntry
+	query := admin.LogsQuery{Function: "hello", Most: 7, Follow: true}
+	if err := c.Logs(ctx, query, func(e admin.LogEntry) error { entries = append(entries, e); return nil }); err != nil || !reflect.DeepEqual(entries, f.entries) || f.query != query {
+		t.Errorf("entries %+v of %+v, %v", entries, f.query, err)
+	}
+	f.entries = nil
+	if err := c.Logs(ctx, query, func(admin.LogEntry) error { return errors.New("none") }); err != nil {
+		t.Errorf("no entries: %v", err)
 	}
 	f.asked = nil
 	if r, err := c.Rollback(ctx, "hello", "a&b"); err != nil || !reflect.DeepEqual(*r, f.releases[1]) || f.asked[0] != "rollback hello a&b" {

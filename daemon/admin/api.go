@@ -37,6 +37,9 @@ type API interface {
 	Stop(context.Context, denofn.FunctionName) error
 	// Invoke calls a function once and returns what it made of it.
 	Invoke(context.Context, Call) (*Result, error)
+	// Logs gives entries that a function wrote to each, the oldest first. With Follow
+	// it goes on until the context or the daemon ends.
+	Logs(ctx context.Context, q LogsQuery, each func(LogEntry) error) error
 	// Releases returns the releases of a function, the live one first.
 	Releases(context.Context, denofn.FunctionName) ([]Release, error)
 	// Rollback makes a former release live: the one that id begins the ID of, or with
@@ -104,6 +107,23 @@ type Result struct {
 	ContentType string
 	Status      int // HTTP
 	ExitCode    int // 0: done
+}
+
+// A LogsQuery says which entries are wanted.
+type LogsQuery struct {
+	Function denofn.FunctionName
+	Most     int  // of those that there are
+	Follow   bool // those to come as well
+}
+
+// A LogEntry is something that a function wrote.
+type LogEntry struct {
+	Time    time.Time        `json:"time"`
+	Release denofn.ReleaseID `json:"release,omitempty"`
+	Stream  string           `json:"stream,omitempty"`  // stdout or stderr
+	Level   string           `json:"level"`             // error, warning, info or debug
+	Request string           `json:"request,omitempty"` // for which it was written, where that is known
+	Text    string           `json:"text"`              // perhaps of several lines
 }
 
 // A Release is one that a function can be served from.

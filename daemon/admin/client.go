@@ -66,6 +66,30 @@ func (c *Client) Stop(ctx context.Context, name denofn.FunctionName) error {
 	return c.call(ctx, http.MethodPost, "/v1/functions/"+string(name)+"/stop", nil)
 }
 
+// Logs implements API.
+func (c *Client) Logs(ctx context.Context, q LogsQuery, each func(LogEntry) error) error {
+	path := fmt.Sprintf("/v1/functions/%s/logs?most=%d", q.Function, q.Most)
+	if q.Follow {
+		path += "&follow"
+	}
+	response, err := c.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	for entries := json.NewDecoder(response.Body); ; {
+		var e LogEntry
+		if err := entries.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read entries: %w", err)
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+}
+
 // Releases implements API.
 func (c *Client) Releases(ctx context.Context, name denofn.FunctionName) ([]Release, error) {
 	var all []Release

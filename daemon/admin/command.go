@@ -42,6 +42,7 @@ func Commands() []Command {
 		warmCommand(),
 		stopCommand(),
 		invokeCommand(),
+		logsCommand(),
 		releasesCommand(),
 		rollbackCommand(),
 		doctorCommand(),

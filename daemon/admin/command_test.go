@@ -72,6 +72,13 @@ func TestCommands(t *testing.T) {
 	task.result = &admin.Result{Output: []byte("it threw\n"), Status: 500, ExitCode: 1}
 	script(task, "invoke add", "invoke", "invoke add 1 2")
 
+	writes := newFake()
+	writes.entries = []admin.LogEntry{
+		{Time: now, Level: "info", Stream: "stdout", Release: "00000000000000bb", Text: "started"},
+		{Time: now.Add(time.Second), Level: "error", Stream: "stderr", Request: "r1", Text: "Error: no \x1b[31mdatabase\n    at index.ts:1:1"},
+	}
+	script(writes, "logs hello", "logs -f -n 5 hello", "logs hello --json", "logs hello -n -1", "logs")
+
 	good := newFake()
 	good.checks = []admin.Check{{"daemon", admin.Good, "runs", ""}, {"deno", admin.Good, "2.9.6 /usr/lib/denofn/deno", ""}}
 	script(good, "doctor", "doctor --json")

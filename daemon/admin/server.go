@@ -71,6 +71,7 @@ func NewServer(c Config) (*Server, error) {
 		}
 		return release, err
 	}))
+	mux.HandleFunc("GET /v1/functions/{name}/logs", s.logs)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &Error{Code: CodeUnknown, Message: fmt.Sprintf("there is no %s %s in this version of the API", r.Method, r.URL.Path)})
 	})
@@ -162,6 +163,46 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(exitCodeHeader, strconv.Itoa(result.ExitCode))
 	w.Header().Set(statusHeader, strconv.Itoa(result.Status))
 	w.Write(result.Output)
+}
+
+// logs answers with an entry a line, as they come.
+func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
+	name, err := functionOf(r)
+	q := LogsQuery{Function: name, Follow: r.URL.Query().Has("follow")}
+	if err == nil {
+		if q.Most, err = strconv.Atoi(r.URL.Query().Get("most")); err != nil || q.Most < 0 {
+			err = &Error{Code: CodeInvalid, Message: "most= must be how many entries are wanted"}
+		}
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	begun := false
+	begin := func() {
+		if !begun {
+			begun = true
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			w.WriteHeader(http.StatusOK)
+		}
+	}
+	lines := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	err = s.config.API.Logs(r.Context(), q, func(e LogEntry) error {
+		begin()
+		if err := lines.Encode(e); err != nil {
+			return err
+		}
+		if q.Follow {
+			return flush.Flush()
+		}
+		return nil
+	})
+	if err != nil && !begun {
+		s.fail(w, r, err)
+		return
+	}
+	begin()
 }
 
 func functionOf(r *http.Request) (denofn.FunctionName, error) {

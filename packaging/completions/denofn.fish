@@ -8,5 +8,8 @@ complete -c denofn -n '__fish_use_subcommand' -a ps -d 'list the functions and t
 complete -c denofn -n '__fish_use_subcommand' -a warm -d 'start a process of a function and wait until it is ready'
 complete -c denofn -n '__fish_use_subcommand' -a stop -d 'stop the processes of a function; the next request starts one again'
 complete -c denofn -n '__fish_use_subcommand' -a invoke -d 'call a task, or any function, and write its result; INPUT - is standard input'
+complete -c denofn -n '__fish_use_subcommand' -a logs -d 'show the latest entries that a function wrote; the journal has all of them'
+complete -c denofn -n '__fish_use_subcommand' -a releases -d 'list the releases of a function that there are, the live one first'
+complete -c denofn -n '__fish_use_subcommand' -a rollback -d 'go back to a former release of a function, the one before without an ID'
 complete -c denofn -n '__fish_use_subcommand' -a doctor -d 'tell what of the sandbox is in force, what is missing and how to mend it'
 complete -c denofn -n '__fish_use_subcommand' -a version -d 'print the versions of denofn, its bundler and Deno'

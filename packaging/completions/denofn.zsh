@@ -8,6 +8,9 @@ commands=(
 	'warm:start a process of a function and wait until it is ready'
 	'stop:stop the processes of a function; the next request starts one again'
 	'invoke:call a task, or any function, and write its result; INPUT - is standard input'
+	'logs:show the latest entries that a function wrote; the journal has all of them'
+	'releases:list the releases of a function that there are, the live one first'
+	'rollback:go back to a former release of a function, the one before without an ID'
 	'doctor:tell what of the sandbox is in force, what is missing and how to mend it'
 	'version:print the versions of denofn, its bundler and Deno'
 )
