@@ -171,6 +171,7 @@ func (c *child) reap(readers *sync.WaitGroup, stdout, stderr *os.File) {
 	x := exit{code: -1}
 	if err == nil {
 		x.code = state.ExitCode()
+		x.cpu = state.UserTime() + state.SystemTime()
 		if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			x.signal = status.Signal().String()
 		}

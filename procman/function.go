@@ -25,6 +25,7 @@ type function struct {
 	priming    *instance   // fills the code cache, see queuePriming; nil: none does
 	waiting    []*waiter   // in order of arrival
 	requests   uint64
+	totals     Totals
 	lastUsed   time.Time // zero: never, or not since Stop
 	flood      *flood    // of all its processes
 
@@ -273,6 +274,7 @@ const (
 // Requests that waited for this process to start are told why it did not.
 func (fn *function) failed(in *instance, failure *StartError) {
 	fn.lost(in)
+	fn.totals.Failures++
 	if in.assigned != nil && !failure.WasReady && in.generation == fn.generation && !fn.standbyFailed {
 		// It may have been the waiting. A process that is started now will tell.
 		fn.standbyFailed = true
@@ -308,6 +310,7 @@ func (fn *function) status() Status {
 		Release:  fn.spec.Release.ID,
 		Waiting:  len(fn.waiting),
 		Requests: fn.requests,
+		Totals:   fn.totals,
 		Failure:  fn.failure,
 		broken:   fn.broken,
 	}

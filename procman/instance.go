@@ -167,6 +167,9 @@ func (in *instance) becameReady(took time.Duration) {
 	}
 	in.state.move(Ready)
 	in.readyAt = time.Now()
+	if in.function != nil {
+		in.function.totals.Starts++
+	}
 	close(in.up)
 	in.pool.warmedUp(in)
 	if in.primes {
@@ -186,6 +189,9 @@ func (in *instance) ended(failure *StartError) {
 	defer in.pool.mu.Unlock()
 	delete(in.pool.instances, in)
 	in.stopTimers()
+	if in.function != nil && in.process != nil {
+		in.function.totals.CPU += in.process.Exit().cpu
+	}
 	switch in.state {
 	case Draining:
 		in.state.move(Stopped)

@@ -250,11 +250,19 @@ type Status struct {
 	Release   denofn.ReleaseID    `json:"release"`
 	State     State               `json:"state"` // of the process that is furthest: ready, starting, draining; else failed, standby or stopped
 	Processes []ProcessStatus     `json:"processes"`
-	Waiting   int                 `json:"waiting"`           // requests in the queue
-	Requests  uint64              `json:"requests"`          // so far
+	Waiting   int                 `json:"waiting"`  // requests in the queue
+	Requests  uint64              `json:"requests"` // so far
+	Totals    Totals              `json:"totals"`
 	Failure   *StartError         `json:"failure,omitempty"` // the last of this release
 
 	broken bool // no process has been ready since Failure
+}
+
+// Totals are what the processes of a function have come to since the pool knows it.
+type Totals struct {
+	Starts   uint64        `json:"starts"`   // processes that became ready
+	Failures uint64        `json:"failures"` // processes that did not, or ended although they were wanted
+	CPU      time.Duration `json:"cpu"`      // of the processes that have ended, in nanoseconds
 }
 
 // ProcessStatus is what there is to know about one process.

@@ -3,6 +3,7 @@ package procman
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/denofn/denofn/procman/sandbox"
 )
@@ -61,7 +62,8 @@ type exit struct {
 	signal  string   // "killed"
 	output  []string // the last lines of its standard error
 	failure *unusable
-	limit   string // the limit that killed it, for people: "memory limit 256M"
+	cpu     time.Duration // that it has used
+	limit   string        // the limit that killed it, for people: "memory limit 256M"
 }
 
 // unusable is what a process says of a module that cannot be served.
