@@ -246,7 +246,15 @@ func (r *reader) aliases(id string) map[string]string {
 	return found
 }
 
-func (r *reader) clean(message string) string { return explainDeno(message, r.dir) }
+// clean makes a message of Deno's one about the import.
+func (r *reader) clean(message string) string {
+	message = explainDeno(message, r.dir)
+	if host, ok := strings.CutPrefix(message, "Requires import access to "); ok {
+		host, _, _ = strings.Cut(host, ",")
+		return "modules from " + host + " are not allowed"
+	}
+	return message
+}
 
 // metadataMark begins the last line of a module in Deno's cache: the headers it
 // came with.

@@ -75,7 +75,7 @@ func explainDeno(said, dir string) string {
 	var lines []string
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(line, "file://"+dir+"/", ""), dir+"/", ""))
-		if line == "" || strings.HasPrefix(line, "Download ") || strings.HasPrefix(line, "at ") {
+		if line == "" || strings.HasPrefix(line, "Download ") || strings.HasPrefix(line, "at ") || line == "Caused by:" {
 			continue
 		}
 		line = strings.TrimPrefix(line, "error: ")

@@ -1,6 +1,7 @@
 package bundler
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -26,7 +27,7 @@ func (c *compiler) diagnostics(messages []api.Message) denofn.Diagnostics {
 func (c *compiler) diagnostic(m api.Message) denofn.Diagnostic {
 	d := denofn.Diagnostic{Message: publicText(m.Text)}
 	if l := m.Location; l != nil {
-		d.File = strings.TrimPrefix(publicName(l.File), "file:///")
+		d.File = placeOf(l.File)
 		d.Line = l.Line
 		d.Source = strings.TrimSuffix(l.LineText, "\r")
 		d.Column = runes(l.LineText, l.Column) + 1
@@ -53,15 +54,25 @@ func runes(s string, n int) int { return utf8.RuneCountInString(s[:min(max(n, 0)
 // else what it notes.
 func hintFor(m api.Message) string {
 	if l := m.Location; l != nil && l.Suggestion != "" {
+		if strings.HasPrefix(m.Text, "No matching export") {
+			return "did you mean " + l.Suggestion + "?"
+		}
 		return "write " + l.Suggestion
 	}
 	for _, note := range m.Notes {
-		if note.Text != "" {
-			return publicText(strings.TrimSuffix(note.Text, ":"))
+		text := publicText(strings.TrimSuffix(note.Text, ":"))
+		if l := note.Location; l != nil && text != "" {
+			text += " (" + placeOf(l.File) + fmt.Sprintf(":%d:%d)", l.Line, runes(l.LineText, l.Column)+1)
+		}
+		if text != "" {
+			return text
 		}
 	}
 	return ""
 }
+
+// placeOf returns the file that esbuild names as a person knows it.
+func placeOf(name string) string { return strings.TrimPrefix(publicName(name), "file:///") }
 
 // publicText takes out of a message what only esbuild has to know.
 func publicText(text string) string {

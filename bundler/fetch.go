@@ -133,6 +133,9 @@ func (q question) refusal(err error, dir string) error {
 			d.File = name
 		}
 	}
+	if strings.Contains(said, "ockfile") {
+		d.File, d.Hint = q.Lock, "delete it and let Deno write it again: deno install --entrypoint with the entry file of each function"
+	}
 	if strings.Contains(said, "checksum") || strings.Contains(said, "integrity") {
 		d.File, d.Hint = q.Lock, "what the registry serves is not what deno.lock was written for: find out why before you update it"
 	}
@@ -142,12 +145,16 @@ func (q question) refusal(err error, dir string) error {
 // unpacked returns the folders of the npm packages that are in a DENO_DIR.
 func unpacked(denoDir string) map[string]bool {
 	found := make(map[string]bool)
-	for _, pattern := range []string{"npm/*/*/*", "npm/*/@*/*/*"} {
-		matches, _ := filepath.Glob(filepath.Join(denoDir, pattern))
-		for _, m := range matches {
-			found[m] = true
+	filepath.WalkDir(filepath.Join(denoDir, "npm"), func(at string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
 		}
-	}
+		if _, err := os.Lstat(filepath.Join(at, "package.json")); err == nil {
+			found[at] = true
+			return filepath.SkipDir
+		}
+		return nil
+	})
 	return found
 }
 
@@ -160,7 +167,7 @@ func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader
 		if _, ok := b.noted(r.lock.NPM[id].Integrity); ok {
 			continue
 		}
-		if before[p.LocalPath] {
+		if _, err := os.Lstat(filepath.Join(p.LocalPath, "package.json")); err != nil || before[p.LocalPath] {
 			if err := os.RemoveAll(p.LocalPath); err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ func (c *compiler) packageModule(args api.OnResolveArgs, id, subpath string) api
 	if err != nil {
 		what := info.Name + strings.TrimPrefix(subpath, ".")
 		if !errors.Is(err, errNotExported) {
-			return refuse(fmt.Sprintf("%s %s of version %s", what, err, info.Version), "")
+			return refuse(fmt.Sprintf("%s is not in version %s of the package", what, info.Version), "")
 		}
 		return refuse(fmt.Sprintf("%s is not exported by version %s of the package", what, info.Version), exportsHint(p, info.Name))
 	}

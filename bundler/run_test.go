@@ -125,3 +125,14 @@ func (f *function) get(t *testing.T, path string) string {
 	}
 	return string(body)
 }
+
+// runDeno runs the pinned Deno as an author would, against these registries.
+func runDeno(t *testing.T, dir string, p *packages, args ...string) {
+	t.Helper()
+	command := exec.Command(denotest.Path(t), args...)
+	command.Dir = dir
+	command.Env = []string{"HOME=" + dir, "DENO_DIR=" + t.TempDir(), "NO_COLOR=1", "NPM_CONFIG_REGISTRY=" + p.URL + "/npm/", "JSR_URL=" + p.URL + "/jsr/"}
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("deno %v: %v\n%s", args, err, out)
+	}
+}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
+	"sync"
 
 	"github.com/denofn/denofn"
 )
@@ -18,6 +21,9 @@ type task struct {
 	packs    packs
 	settings *settings // nil until something needs them
 	wanted   map[want]bool
+
+	mu      sync.Mutex // guards what follows: without workers, esbuild asks from many goroutines
+	damaged []string   // packs that were found not to be what was put there
 }
 
 // maxRounds is how often an answer of Deno may bring in files with questions of
@@ -34,6 +40,12 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 		out, err := t.bundler.compile(ctx, t, j)
 		if err != nil {
 			return nil, err
+		}
+		if len(t.damaged) > 0 {
+			if j.Graph, err = t.mend(ctx); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if out.Unsettled {
 			s, wrong := t.readSettings()
@@ -56,6 +68,19 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 		}
 	}
 	return nil, fmt.Errorf("bundle %s: imports lead to new ones without an end", t.source.Entry)
+}
+
+// mend removes damaged packs, so that what was in them is fetched again.
+func (t *task) mend(ctx context.Context) (*graph, error) {
+	t.packs.close()
+	for _, name := range t.damaged {
+		t.bundler.config.Logger.Warn("cache is damaged, fetching again", "pack", name)
+		if err := os.Remove(filepath.Join(t.bundler.packsDir(), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove damaged pack: %w", err)
+		}
+	}
+	t.damaged = nil
+	return t.lookUp(ctx)
 }
 
 func (t *task) result(out *outcome) (*Result, error) {
@@ -115,6 +140,11 @@ func (t *task) Packed(pack, name string) file {
 	content, err := p.read(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return file{Fault: faultMissing}
+	}
+	if errors.Is(err, errDamaged) {
+		t.mu.Lock()
+		t.damaged = append(t.damaged, pack)
+		t.mu.Unlock()
 	}
 	if err != nil {
 		return file{Fault: faultOther, Text: err.Error()}

@@ -108,9 +108,9 @@ func sameRange(a, b string) bool {
 // hintForDeno says what to do about an import that Deno could not find.
 func hintForDeno(t target) string {
 	switch {
-	case strings.Contains(t.Error, "allow-import"):
+	case strings.HasSuffix(t.Error, "are not allowed"):
 		return "modules come from the hosts that Deno allows; bundler.import_hosts of denofn.toml adds others"
-	case strings.Contains(t.Error, "does not exist"):
+	case strings.Contains(t.Error, "does not exist"), strings.Contains(t.Error, "package not found"):
 		return "is its name spelt right?"
 	case strings.Contains(t.Error, "Could not find npm package"), strings.Contains(t.Error, "Could not find version"):
 		return "write a version that has been published"
