@@ -22,6 +22,7 @@ type bench struct {
 	daemon *exec.Cmd
 	http   string // address
 	ssh    string // address
+	sshd   string // address of the peer, once it is needed
 	client *http.Client
 	ending []func()
 }

@@ -4,6 +4,9 @@
 //	push    git push to live of a one-line function : plain git push through OpenSSH
 //	many    a push that changes 1 of 300 functions  : a push of a repository with just that one
 //	cold    first request to a stopped function     : bare `deno run` of the same bundle
+//	gitpush, gitclone   10,000 files of 100 MB      : OpenSSH with git's own receive-pack and upload-pack
+//
+// and gitmemory, the daemon's peak memory for a push of 500 MB, against a bound.
 //
 // The two sides of a ratio take turns, and the medians are compared.
 package main
@@ -34,6 +37,8 @@ func comparisons() []comparison {
 		{"push", "git push to live", "git push through OpenSSH to a bare repository", 1.5, comparePush},
 		{"many", "push that changes 1 of 300 functions", "push of a repository with just that one", 2, compareMany},
 		{"cold", "first request to a stopped function", "deno run of the same bundle to its first answer", 1.3, compareCold},
+		{"gitpush", "git push of 10,000 files, 100 MB", "the same through OpenSSH to git's receive-pack", 2, compareGitPush},
+		{"gitclone", "git clone of 10,000 files, 100 MB", "the same through OpenSSH from git's upload-pack", 2, compareGitClone},
 	}
 }
 
@@ -73,6 +78,21 @@ func run(rounds int, names []string) error {
 		}
 		fmt.Printf("%s: %.2f of at most %.2f  %s\n", c.name, ratio, c.limit, verdict)
 		fmt.Printf("  %-52s %s\n  %-52s %s\n", c.ours, spread(a), c.peer, spread(p))
+	}
+	for _, m := range bounds() {
+		if len(names) > 0 && !slices.Contains(names, m.name) {
+			continue
+		}
+		value, err := m.run(b)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		verdict := "ok"
+		if value > m.limit {
+			verdict = "MISSED"
+			failed++
+		}
+		fmt.Printf("%s: %.0f %s of at most %.0f  %s\n  %s\n", m.name, value, m.unit, m.limit, verdict, m.what)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d missed", failed)

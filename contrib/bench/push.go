@@ -116,9 +116,12 @@ func (b *bench) expect(path string, round int) error {
 	return err
 }
 
-// startSSHD starts an OpenSSH server on a free port of the loopback and returns
-// its address. It ends with the bench.
-func (b *bench) startSSHD() (string, error) {
+// startSSHD starts an OpenSSH server on a free port of the loopback, unless there
+// is one already, and returns its address. It ends with the bench.
+func (b *bench) startSSHD() (_ string, err error) {
+	if b.sshd != "" {
+		return b.sshd, nil
+	}
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		if sshd, err = exec.LookPath("/usr/sbin/sshd"); err != nil {
@@ -151,6 +154,7 @@ func (b *bench) startSSHD() (string, error) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
+			b.sshd = address
 			return address, nil
 		}
 		time.Sleep(10 * time.Millisecond)
