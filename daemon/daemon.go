@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/denofn/denofn/bundler"
 	"github.com/denofn/denofn/daemon/admin"
 	"github.com/denofn/denofn/daemon/gateway"
+	"github.com/denofn/denofn/daemon/metrics"
 	"github.com/denofn/denofn/daemon/registry"
 	"github.com/denofn/denofn/gitreceive"
 	"github.com/denofn/denofn/procman"
@@ -67,6 +69,7 @@ type Daemon struct {
 	deployer   *deployer
 	gateway    *gateway.Gateway
 	web        []*gateway.Server
+	scrapes    scrapeServer
 	logbook    *logbook
 	steering   *steering
 	admin      *admin.Server
@@ -158,6 +161,7 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 		registry: d.registry,
 		pool:     d.pool,
 		publish:  d.publish,
+		deploys:  metrics.NewDeploys(),
 		bundler:  d.bundler,
 		check:    config.Bundler.Check,
 		baseURL:  baseURL(sockets[SocketHTTP][0].Addr()),
@@ -167,7 +171,14 @@ func (d *Daemon) openParts(sockets map[string][]net.Listener) error {
 	d.deployer.unversioned.Store(!config.Policy.RequireVersions)
 	d.steering = &steering{registry: d.registry, pool: d.pool, deployer: d.deployer, logbook: d.logbook, sandbox: d.sandbox, version: d.options.Version, configPath: d.options.ConfigPath}
 	d.steering.config.Store(config)
-	d.admin, err = admin.NewServer(admin.Config{API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger})
+	scrape, err := d.openMetrics()
+	if err != nil {
+		return fmt.Errorf("open metrics: %w", err)
+	}
+	d.admin, err = admin.NewServer(admin.Config{
+		API: d.steering, MaxInput: int64(config.HTTP.MaxBody), Logger: logger,
+		Handlers: map[string]http.Handler{"GET /metrics": scrape},
+	})
 	if err != nil {
 		return fmt.Errorf("open admin server: %w", err)
 	}
@@ -225,6 +236,9 @@ func (d *Daemon) serve(sockets map[string][]net.Listener) {
 	d.web = append(d.web, health)
 	d.run("health", health.Serve)
 	d.watch()
+	if d.scrapes.listener != nil {
+		d.run("metrics", d.scrapes.serve)
+	}
 	for _, l := range sockets[SocketAdmin] {
 		d.run("admin", func() error { return d.admin.Serve(l) })
 	}
@@ -292,6 +306,7 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 	var drain errgroup.Group
 	drain.Go(func() error { return d.git.Shutdown(ctx) })
 	drain.Go(func() error { return d.admin.Shutdown(ctx) })
+	drain.Go(func() error { return d.scrapes.shutdown(ctx) })
 	for _, server := range d.web {
 		drain.Go(func() error { return server.Shutdown(ctx) })
 	}
@@ -305,6 +320,9 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 func (d *Daemon) abandon() {
 	if d.bundler != nil {
 		d.bundler.Close()
+	}
+	if d.scrapes.listener != nil {
+		d.scrapes.listener.Close()
 	}
 	if d.pool != nil {
 		ctx, cancel := context.WithCancel(context.Background())

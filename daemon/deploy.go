@@ -15,6 +15,7 @@ import (
 	"github.com/denofn/denofn/bundler"
 	"github.com/denofn/denofn/daemon/gittree"
 	"github.com/denofn/denofn/daemon/manifest"
+	"github.com/denofn/denofn/daemon/metrics"
 	"github.com/denofn/denofn/daemon/registry"
 	"github.com/denofn/denofn/gitreceive"
 	"github.com/denofn/denofn/procman"
@@ -28,6 +29,7 @@ type deployer struct {
 	registry    *registry.Registry
 	pool        *procman.Pool
 	publish     func() // tells the gateway what is live
+	deploys     *metrics.Deploys
 	bundler     *bundler.Bundler
 	policy      atomic.Pointer[manifest.Policy] // replaced when the configuration is reread
 	unversioned atomic.Bool                     // modules may be imported without a version; replaced likewise
@@ -43,6 +45,7 @@ type deployment struct {
 	deployer *deployer
 	report   *report
 	began    time.Time
+	pushed   bool // not a rollback, nor what a start caught up with
 	change   registry.Change
 	updates  []procman.Change
 	written  []*denofn.Release // by this deployment, so that a refused push leaves nothing behind
@@ -58,10 +61,11 @@ func (d *deployer) Prepare(ctx context.Context, push *gitreceive.Push) (gitrecei
 // once in a real process; a start of the daemon leaves it out, since what it
 // deploys was probed when it was pushed.
 func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe bool) (_ *deployment, err error) {
-	dep := &deployment{deployer: d, report: newReport(push.Progress), began: time.Now(), unclaim: func() {}}
+	dep := &deployment{deployer: d, report: newReport(push.Progress), began: time.Now(), pushed: probe, unclaim: func() {}}
 	dep.change = registry.Change{Repository: push.Repository, Commit: commitOf(push.New)}
 	defer func() {
 		if err != nil {
+			d.deploys.Refused(dep.pushed)
 			dep.Discard()
 			err = dep.report.refuse(err)
 		}
@@ -249,6 +253,7 @@ func (dep *deployment) Activate(context.Context) error {
 		d.collect(dep.change.Set...)
 	}
 	took := time.Since(dep.began)
+	d.deploys.Live(dep.pushed, len(dep.change.Set)+len(dep.change.Remove), took)
 	dep.report.live(len(dep.change.Set), took)
 	d.last.Store(&lastDeploy{dep.change.Repository, dep.change.Commit, time.Now()})
 	d.logger.Info("deployed", "repository", dep.change.Repository, "commit", dep.change.Commit,

@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/daemon/gateway"
+	"github.com/denofn/denofn/procman"
 )
 
 // defaultHTTP fills in what the gateway defines.
@@ -78,10 +80,27 @@ func (d *Daemon) openGateway() error {
 			}
 			return lease, nil
 		},
+		Invoke:  d.invoke,
 		Options: options,
 		Logger:  d.options.Logger,
 	})
 	return err
+}
+
+// invoke runs a task for a request. One that ends without an answer has failed,
+// unless it ended well.
+func (d *Daemon) invoke(ctx context.Context, call gateway.Call) (gateway.Result, error) {
+	r, err := d.pool.Invoke(ctx, procman.Call{Function: call.Function, Input: call.Input, ContentType: call.Type, RequestID: call.RequestID})
+	if err != nil {
+		return gateway.Result{}, err
+	}
+	if r.Status == 0 {
+		if r.ExitCode != 0 {
+			return gateway.Result{}, fmt.Errorf("task ended with exit code %d", r.ExitCode)
+		}
+		r.Status = http.StatusNoContent
+	}
+	return gateway.Result{Status: r.Status, Type: r.ContentType, Output: r.Output}, nil
 }
 
 // publish tells the gateway which functions are live. Whoever changes that in the
