@@ -203,7 +203,7 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 		env = append(env, envMark+v)
 	}
 	return &exec.Cmd{
-		Path:        h.helperPath(),
+		Path:        h.helperFor(p),
 		Args:        []string{helperName, string(encoded)},
 		Env:         env,
 		Dir:         p.Dir,
@@ -211,8 +211,10 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	}, nil
 }
 
-func (h *Host) helperPath() string {
-	if h.helper == nil {
+// helperFor returns what is to be executed first. Only the running binary itself
+// can find its own path again.
+func (h *Host) helperFor(p Profile) string {
+	if h.helper == nil || p.Path == Self {
 		return Self
 	}
 	return fmt.Sprintf("/proc/self/fd/%d", h.helper.Fd())

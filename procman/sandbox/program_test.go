@@ -187,6 +187,12 @@ func TestHelperProgram(t *testing.T) {
 	if stdout != "ran\n" || code != 0 {
 		t.Errorf("stdout %q, stderr %q, exit code %d", stdout, stderr, code)
 	}
+
+	cmd := b.command(t, h, programProfile(t, b, "echo"))
+	cmd.Stdin = strings.NewReader("the binary itself")
+	if stdout, stderr, code := runStarted(t, h, cmd); stdout != "the binary itself" || code != 0 {
+		t.Errorf("stdout %q, stderr %q, exit code %d", stdout, stderr, code)
+	}
 }
 
 // A helper of another release runs nothing.
