@@ -2,7 +2,6 @@
 
 SHELL  := /bin/bash
 GO     ?= go
-BIN    := bin/denofn
 DENO   := node_modules/.package-lock.json
 STATIC := CGO_ENABLED=0
 
@@ -10,8 +9,8 @@ STATIC := CGO_ENABLED=0
 
 all: build
 
-build: ## bin/denofn, static
-	$(STATIC) $(GO) build -trimpath -o $(BIN) ./cmd/denofn
+build: ## bin/denofn and its helper, static
+	$(STATIC) $(GO) build -trimpath -o bin/ ./cmd/denofn ./cmd/denofn-sandbox
 
 deno: $(DENO) ## the Deno that package.json pins, into node_modules
 
