@@ -96,7 +96,9 @@ func (q question) write(dir string) error {
 		}
 		files[w.Importer] = append(files[w.Importer], line+";\n"...)
 	}
-	files[path.Join(q.Dir, rootsModule)] = []byte(roots.String())
+	if len(q.Wants) > 0 {
+		files[path.Join(q.Dir, rootsModule)] = []byte(roots.String())
+	}
 	for name, content := range files {
 		at := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {

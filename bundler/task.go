@@ -58,7 +58,7 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 			}
 		}
 		if len(out.Wanted) == 0 {
-			return t.result(out)
+			return t.result(ctx, out)
 		}
 		for _, w := range out.Wanted {
 			t.wanted[w] = true
@@ -83,9 +83,18 @@ func (t *task) mend(ctx context.Context) (*graph, error) {
 	return t.lookUp(ctx)
 }
 
-func (t *task) result(out *outcome) (*Result, error) {
+func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 	if len(out.Errors) > 0 {
 		return nil, out.Errors.Sort()
+	}
+	if t.source.Check {
+		found, err := t.check(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			return nil, found
+		}
 	}
 	included, wrong := t.include()
 	if len(wrong) > 0 {
