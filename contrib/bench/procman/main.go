@@ -1,8 +1,15 @@
-// Command procman measures what running a function through package procman costs
-// against the same module in a bare `deno run`, in one run on one machine, taking
-// turns, so that only the ratios need to be believed.
+// Command procman measures what running functions through package procman costs,
+// against the same module in a bare `deno run` and against the usual way of other
+// platforms, in one run on one machine, taking turns, so that only the ratios need
+// to be believed. Every number has a limit, and a limit that is missed is exit
+// code 1.
 //
-//	go run ./contrib/bench/procman [-n 40]
+//	go run ./contrib/bench/procman start        cold and standby starts, requests, memory
+//	go run ./contrib/bench/procman many         200 warm functions
+//	go run ./contrib/bench/procman neighbour    p99 of one function while another does its worst
+//
+// neighbour is about limits that only a control group enforces. Run it as root, or
+// in a systemd service with Delegate=yes; it says which limits were in force.
 package main
 
 import (
@@ -10,10 +17,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/denofn/denofn"
@@ -25,141 +32,108 @@ func main() {
 	if sandbox.IsHelper() {
 		sandbox.Main()
 	}
-	n := flag.Int("n", 40, "cold starts of each kind")
-	requests := flag.Int("requests", 5000, "requests to a warm process of each kind")
 	deno := flag.String("deno", "", "the Deno to run; default: the pinned one below the current folder")
+	n := flag.Int("n", 200, "start: how often each way is started")
+	functions := flag.Int("functions", 200, "many: how many functions")
+	window := flag.Duration("window", 5*time.Second, "neighbour: how long each measurement takes")
 	flag.Parse()
-	if err := run(*n, *requests, *deno); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	b := &bench{deno: *deno}
+	err := b.open()
+	if err == nil {
+		switch flag.Arg(0) {
+		case "", "start":
+			err = b.start(*n)
+		case "many":
+			err = b.many(*functions)
+		case "neighbour":
+			err = b.neighbour(*window)
+		default:
+			err = fmt.Errorf("unknown measurement %q: start, many or neighbour", flag.Arg(0))
+		}
+	}
+	b.close()
+	if err == nil && b.missed > 0 {
+		err = fmt.Errorf("%d missed", b.missed)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "procman:", err)
 		os.Exit(1)
 	}
 }
 
-func run(n, requests int, deno string) error {
-	if deno == "" {
+// A bench is what measurements have in common.
+type bench struct {
+	deno   string
+	dir    string
+	missed int
+}
+
+func (b *bench) open() error {
+	if b.deno == "" {
 		found, _ := filepath.Glob("node_modules/@deno/linux-*/deno")
 		if len(found) == 0 {
 			return errors.New("no Deno: run `make deno` at the project's root and start there, or use -deno")
 		}
-		deno = found[0]
+		b.deno = found[0]
 	}
-	deno, err := filepath.Abs(deno)
-	if err != nil {
+	var err error
+	if b.deno, err = filepath.Abs(b.deno); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "b") // short: the path of a socket has 107 bytes
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	for _, m := range []module{small, large} {
-		if err := measure(filepath.Join(dir, m.name[:1]), deno, m, n, requests); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-	}
-	return nil
+	b.dir, err = os.MkdirTemp("", "b") // short: the path of a socket has 107 bytes
+	return err
 }
 
-// measure compares the ways for one module and prints what it finds.
-func measure(dir, deno string, m module, n, requests int) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+func (b *bench) close() {
+	if b.dir != "" {
+		os.RemoveAll(b.dir)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "main.js"), []byte(m.text), 0o600); err != nil {
-		return err
-	}
-	pool, err := procman.New(procman.Config{
-		DenoPath:   deno,
-		RuntimeDir: filepath.Join(dir, "r"),
-		HomeDir:    filepath.Join(dir, "home"),
-		CacheDir:   filepath.Join(dir, "cache"),
-	})
-	if err != nil {
-		return err
-	}
-	defer pool.Shutdown(context.Background())
-	release := &denofn.Release{ID: "bench", Function: "bench"}
-	pool.Update(procman.Update{Set: []procman.Change{{Spec: procman.Spec{Release: release, Dir: dir}}}})
-
-	pooled := &pooled{pool: pool}
-	ways := []way{
-		&bare{deno: deno, dir: dir, listen: "unix"},
-		pooled,
-		&bare{deno: deno, dir: dir, listen: "tcp"},
-	}
-	fmt.Printf("%s module, %d bytes\n", m.name, len(m.text))
-	cold, err := coldStarts(ways, n)
-	if err != nil {
-		return err
-	}
-	warm, memory, err := warmRequests(ways, requests)
-	if err != nil {
-		return err
-	}
-	for i, w := range ways {
-		fmt.Printf("  %-24s cold p50 %7.2f ms (%.2f)  p99 %7.2f ms (%.2f)  request p50 %4.0f µs (+%.0f)  private %5.1f MB (%.2f)\n", w.name(),
-			ms(quantile(cold[i], 50)), ratio(quantile(cold[i], 50), quantile(cold[0], 50)),
-			ms(quantile(cold[i], 99)), ratio(quantile(cold[i], 99), quantile(cold[0], 99)),
-			us(quantile(warm[i], 50)), us(quantile(warm[i], 50))-us(quantile(warm[0], 50)),
-			float64(memory[i])/1e6, float64(memory[i])/float64(memory[0]))
-	}
-	return nil
 }
 
-// A way is one way to run the module.
-type way interface {
-	name() string
-	// start returns when the process has answered its first request.
-	start() error
-	pid() int
-	request() error
-	stop() error
+// judge prints a number beside its limit.
+func (b *bench) judge(what string, got, limit float64) {
+	verdict := "ok"
+	if got > limit {
+		verdict = "MISSED"
+		b.missed++
+	}
+	fmt.Printf("  %-58s %6.2f of at most %.2f  %s\n", what, got, limit, verdict)
 }
 
-// coldStarts starts every way n times, in turns. The first two starts of each fill
-// caches and do not count.
-func coldStarts(ways []way, n int) ([][]time.Duration, error) {
-	took := make([][]time.Duration, len(ways))
-	for round := range n + 2 {
-		for i, w := range ways {
-			began := time.Now()
-			if err := w.start(); err != nil {
-				return nil, fmt.Errorf("start %s: %w", w.name(), err)
-			}
-			if round > 1 {
-				took[i] = append(took[i], time.Since(began))
-			}
-			if err := w.stop(); err != nil {
-				return nil, fmt.Errorf("stop %s: %w", w.name(), err)
-			}
-		}
+// pool opens a pool with folders of its own.
+func (b *bench) pool(name string, change func(*procman.Config)) (*procman.Pool, error) {
+	dir := filepath.Join(b.dir, name)
+	c := procman.Config{
+		DenoPath: b.deno, RuntimeDir: filepath.Join(dir, "r"), HomeDir: filepath.Join(dir, "home"), CacheDir: filepath.Join(dir, "cache"),
+		StartTimeout: time.Minute,
 	}
-	return took, nil
+	if change != nil {
+		change(&c)
+	}
+	return procman.New(c)
 }
 
-// warmRequests sends requests to a warm process of each way, in turns, and reads
-// what memory each has to itself when it has just become ready.
-func warmRequests(ways []way, n int) (took [][]time.Duration, memory []int64, err error) {
-	took, memory = make([][]time.Duration, len(ways)), make([]int64, len(ways))
-	for i, w := range ways {
-		if err := w.start(); err != nil {
-			return nil, nil, err
-		}
-		defer w.stop()
-		if memory[i], err = privateBytes(w.pid()); err != nil {
-			return nil, nil, err
+// layers says which layers of the sandbox are in force.
+func layers(pool *procman.Pool) string {
+	var names []string
+	for _, l := range pool.Sandbox() {
+		if l.InForce {
+			names = append(names, l.Name)
 		}
 	}
-	for range n {
-		for i, w := range ways {
-			began := time.Now()
-			if err := w.request(); err != nil {
-				return nil, nil, err
-			}
-			took[i] = append(took[i], time.Since(began))
-		}
+	return strings.Join(names, ", ")
+}
+
+func set(pool *procman.Pool, dir string, r *denofn.Release) {
+	pool.Update(procman.Update{Set: []procman.Change{{Spec: procman.Spec{Release: r, Dir: dir}}}})
+}
+
+func shutdown(pool *procman.Pool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := pool.Shutdown(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "procman:", err)
 	}
-	return took, memory, nil
 }
 
 func quantile(took []time.Duration, percent int) time.Duration {
@@ -170,13 +144,3 @@ func quantile(took []time.Duration, percent int) time.Duration {
 func ms(d time.Duration) float64       { return float64(d) / 1e6 }
 func us(d time.Duration) float64       { return float64(d) / 1e3 }
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
-
-func check(response *http.Response, err error) error {
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", response.Status)
-	}
-	return response.Body.Close()
-}

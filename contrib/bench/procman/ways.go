@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,9 +11,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/procman"
 )
+
+// A way is one way to run the module.
+type way interface {
+	name() string
+	// start returns when the process has answered its first request.
+	start() error
+	pid() int
+	request() error
+	stop() error
+}
 
 // bare is `deno run` with nothing around it. It listens on a Unix socket, or on a
 // TCP port with a READY line, as other platforms do it.
@@ -32,7 +45,7 @@ func (b *bare) start() error {
 	os.Remove(socket)
 	args := []string{"run", "--allow-net", "--allow-read", "--allow-write", filepath.Join(b.dir, "main.js"), socket}
 	if b.listen == "tcp" {
-		args[len(args)-1] = "tcp"
+		args[len(args)-2] = filepath.Join(b.dir, "tcp.js")
 	}
 	b.process = exec.Command(b.deno, args...)
 	b.process.Env = []string{"HOME=" + b.dir, "PATH=/usr/bin:/bin", "NO_COLOR=1", "DENO_NO_UPDATE_CHECK=1", "DENO_DIR=" + filepath.Join(b.dir, "bare-"+b.listen)}
@@ -76,17 +89,46 @@ func (p *pooled) start() error { return p.request() }
 func (p *pooled) stop() error  { return p.pool.Stop(context.Background(), "bench") }
 func (p *pooled) pid() int     { return p.pool.Snapshot()[0].Processes[0].PID }
 
-func (p *pooled) request() error {
-	lease, err := p.pool.Acquire(context.Background(), "bench")
+func (p *pooled) request() error { return send(p.pool, "bench", "/") }
+
+// send sends a GET to a function of the pool.
+func send(pool *procman.Pool, name denofn.FunctionName, path string) error {
+	lease, err := pool.Acquire(context.Background(), name)
 	if err != nil {
 		return err
 	}
 	defer lease.Release()
-	r, err := http.NewRequest(http.MethodGet, "http://bench/", nil)
+	r, err := http.NewRequest(http.MethodGet, "http://bench"+path, nil)
 	if err != nil {
 		return err
 	}
 	return check(lease.RoundTrip(r))
+}
+
+func check(response *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %s", response.Status)
+	}
+	return response.Body.Close()
+}
+
+// standby is pooled with a process that stands by. It stops by being idle.
+type standby struct{ pooled }
+
+func (s *standby) name() string { return "procman, standby" }
+
+func (s *standby) stop() error {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		status := s.pool.Snapshot()[0]
+		if status.State == procman.Standby && status.Processes[0].PID != 0 {
+			time.Sleep(50 * time.Millisecond) // until it has really come to rest
+			return nil
+		}
+	}
+	return errors.New("no process stands by")
 }
 
 // privateBytes returns the memory that the process shares with no other.
