@@ -22,7 +22,12 @@ func (d *Daemon) sockets() (map[string][]net.Listener, error) {
 	}
 	if len(d.options.Sockets) > 0 {
 		for _, w := range wanted {
-			if len(d.options.Sockets[w.name]) == 0 {
+			switch {
+			case len(d.options.Sockets[w.name]) > 0:
+			case w.name == SocketAdmin:
+				// Somebody has disabled its unit. What is served does not depend on it.
+				d.options.Logger.Warn("no admin socket was passed, so the command line cannot reach the daemon")
+			default:
 				return nil, fmt.Errorf("systemd passed sockets, but none named %q: add a socket unit with FileDescriptorName=%s", w.name, w.name)
 			}
 		}
