@@ -53,6 +53,9 @@ func newLogHandler(stderr io.Writer, stream, socket string) slog.Handler {
 	return &handler{sink: text}
 }
 
+// IsJournal reports whether what is written to stderr goes to the journal.
+func IsJournal(stderr io.Writer) bool { return isStream(stderr, os.Getenv("JOURNAL_STREAM")) }
+
 // isStream reports whether w is the descriptor that stream, the value of
 // JOURNAL_STREAM, describes as DEVICE:INODE. A daemon whose standard error was
 // redirected has the variable too and must not write to the journal.

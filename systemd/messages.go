@@ -25,6 +25,7 @@ func messages() []catalogued {
 		{"repository not deployed", "11988510c10f4a0cba496d61ed6199c1"},
 		{"configuration not reread, the old one stays in force", "aaf4da5dcdbb4143982dd38a0ebb13e5"},
 		{"sandbox layer is missing", "689369a8d5f642a2a3077b6aed249550"},
+		{"ended with an error", "58536b19577546c1beb44f4e0c303ca1"},
 		{"health check failed", "3b0941463cf047b9a6c270776bde6eb6"},
 	}
 }

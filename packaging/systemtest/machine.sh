@@ -9,8 +9,16 @@ admin() { curl --silent --show-error --fail-with-body --max-time 30 --unix-socke
 fetch() { curl --silent --show-error --fail-with-body --max-time 60 "$@"; }
 apt_install() { apt-get install --quiet --yes --allow-downgrades -o Dpkg::Options::=--force-confold "$@"; }
 journal() { journalctl --sync && journalctl --unit denofn --output cat "$@"; }
+status() { systemctl status denofn.service || true; } # whose exit code is about something else
 main_pid() { systemctl show --property MainPID --value denofn.service; }
 restarts() { systemctl show --property NRestarts --value denofn.service; }
+
+# What a check changes for itself is undone when it ends, well or not.
+edit_configuration() {
+	cp -p /etc/denofn/denofn.toml saved
+	trap 'cp -p saved /etc/denofn/denofn.toml' EXIT
+	sed -i "$@" /etc/denofn/denofn.toml
+}
 
 # drop_in UNIT LINE…: a drop-in of an administrator.
 drop_in() {
@@ -18,6 +26,7 @@ drop_in() {
 	shift
 	mkdir -p "$dir"
 	printf '%s\n' "$@" > "$dir/test.conf"
+	trap no_drop_ins EXIT
 	systemctl daemon-reload
 }
 

@@ -12,7 +12,7 @@ check "a key is added, a push goes live and answers" push_goes_live
 
 status_line() {
 	fetch $http/hello
-	until_true 25 eval 'systemctl status denofn | tee said | grep -E "Status: \"3 functions, [1-3] warm; last deploy code@[0-9a-f]{7} "'
+	until_true 25 eval 'status | tee said | grep -E "Status: \"3 functions, [1-3] warm; last deploy code@[0-9a-f]{7} "'
 	grep -E '(├|└)─fn-hello' said
 	grep -E '(├|└)─supervisor' said
 	systemd-cgtop --batch --iterations=1 --depth=4 | grep -E 'denofn.service/fn-hello'

@@ -1,4 +1,5 @@
 # What an administrator changes.
+make_repository
 
 keys() {
 	cp /etc/denofn/authorized_keys saved.keys
@@ -11,12 +12,11 @@ check "keys hold from the next connection on" keys
 
 reload() {
 	before=$(main_pid)
-	cp /etc/denofn/denofn.toml saved
-	printf '\n[functions]\ntimeout = 12\n' >> /etc/denofn/denofn.toml
+	edit_configuration 's/^#timeout = "30s"/timeout = 12/'
 	systemctl reload denofn
 	until_true 10 eval 'journal --lines 5 | grep -F "configuration not reread"'
 	[ "$(fetch $http/hello)" = 'Hello, world' ]
-	cp saved /etc/denofn/denofn.toml
+	cp -p saved /etc/denofn/denofn.toml
 	systemctl reload denofn
 	until_true 10 eval 'journal --lines 5 | grep -F "configuration reread"'
 	[ "$(main_pid)" = "$before" ]
@@ -26,6 +26,7 @@ check "a reload with a mistake changes nothing, and one without is applied" relo
 ports() {
 	drop_in denofn.socket '[Socket]' 'ListenStream=' 'ListenStream=127.0.0.1:8080'
 	drop_in denofn-ssh.socket '[Socket]' 'ListenStream=' 'ListenStream=2200'
+	trap 'no_drop_ins; systemctl restart denofn.socket denofn-ssh.socket' EXIT
 	systemctl restart denofn.socket denofn-ssh.socket
 	[ "$(fetch http://127.0.0.1:8080/hello)" = 'Hello, world' ]
 	fails curl --silent --max-time 2 $http/hello
@@ -40,8 +41,7 @@ ports() {
 check "addresses are changed by drop-ins" ports
 
 idle_exit() {
-	cp /etc/denofn/denofn.toml saved
-	sed -i 's/^#idle_exit = .*/idle_exit = "2s"/; s/^#idle_timeout = "5m"/idle_timeout = "1s"/' /etc/denofn/denofn.toml
+	edit_configuration 's/^#idle_exit = .*/idle_exit = "2s"/; s/^#idle_timeout = "5m"/idle_timeout = "1s"/'
 	systemctl restart denofn.service
 	fetch $http/hello
 	until_true 20 eval '[ "$(state denofn.service)" = inactive ]'
@@ -52,17 +52,21 @@ idle_exit() {
 	[ "$(fetch $http/hello)" = 'Hello, world' ]
 	echo "woken and answered in $((($(date +%s%N) - began) / 1000000)) ms"
 	until_true 20 eval '[ "$(state denofn.service)" = inactive ]'
-	cp saved /etc/denofn/denofn.toml
 }
 check "idle, it exits and keeps its sockets; the next connection wakes it" idle_exit
 
-unused_sockets() {
+without_admin() {
 	systemctl disable --now denofn-admin.socket
+	trap with_admin EXIT
 	systemctl restart denofn.service
 	[ "$(fetch $http/hello)" = 'Hello, world' ]
 	[ "$(state denofn-admin.socket)" = inactive ]
-	systemctl enable --now denofn-admin.socket
-	systemctl restart denofn.service
-	admin http://denofn/v1/functions
+	journal --lines 10 --priority warning | grep -F 'no admin socket was passed'
 }
-check "it serves without the admin socket, when that is disabled" unused_sockets
+with_admin() {
+	systemctl enable denofn-admin.socket
+	systemctl stop denofn.service
+	systemctl start denofn-admin.socket
+}
+check "it serves without the admin socket, when that is disabled" without_admin
+check "and with it again" admin http://denofn/v1/functions

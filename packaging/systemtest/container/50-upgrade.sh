@@ -1,4 +1,5 @@
 # From the former release to this one, and back.
+make_repository
 
 edited() {
 	sed -i 's/^#deploy_branch = "main"/deploy_branch = "main" # as ever/' /etc/denofn/denofn.toml
@@ -32,8 +33,11 @@ after() {
 	[ "$(systemctl is-enabled denofn-admin.socket || true)" = disabled ]
 	[ "$(state denofn-admin.socket)" = inactive ]
 	[ "$(systemctl show --property NeedDaemonReload --value denofn.service)" = no ]
-	systemctl enable --now denofn-admin.socket
-	systemctl restart denofn.service
+	# Enabled, but not listening while the daemon runs: an upgrade starts it.
+	systemctl enable denofn-admin.socket
+	apt_install --reinstall ./new.deb
+	all_listen
+	admin http://denofn/v1/functions
 }
 check "the new daemon runs; what was edited and disabled has stayed" after
 

@@ -1,4 +1,5 @@
 # After a reboot.
+make_repository
 
 live() {
 	all_listen

@@ -1,4 +1,5 @@
 # Removing and purging.
+make_repository
 
 kept() {
 	fetch $http/hello

@@ -28,7 +28,7 @@ five_minutes() {
 	show 'git remote add denofn ssh://git@box:2222/my-functions'
 	show 'git push denofn main'
 	show 'curl http://box:8000/hello'
-	until_true 25 eval 'systemctl status denofn | grep -F "1 warm; last deploy"'
+	until_true 25 eval 'status | grep -F "1 warm; last deploy"'
 	show 'systemctl status --lines=0 denofn'
 	show 'journalctl --quiet --unit denofn --output cat DENOFN_FUNCTION=hello DENOFN_STREAM=stdout'
 	show 'apt-get install -qq --reinstall ../denofn.deb && curl http://box:8000/hello'
