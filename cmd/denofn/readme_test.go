@@ -26,11 +26,10 @@ func (m *machine) readme(ts *testscript.TestScript, args []string) {
 	if !ok || !closed {
 		ts.Fatalf("README.md has no block %q", args[0])
 	}
-	command, shown, _ := strings.Cut(shown, "\n")
+	_, shown, _ = strings.Cut(shown, "\n") // the command
 	got := asShown(ts.ReadFile("stderr"), m)
 	if *update {
-		command = "$ git push denofn main"
-		ts.Check(os.WriteFile(readmePath, []byte(before+mark+command+"\n"+got+"```\n"+after), 0o644))
+		ts.Check(os.WriteFile(readmePath, []byte(before+mark+"$ git push denofn main\n"+got+"```\n"+after), 0o644))
 		return
 	}
 	if steady(shown) != steady(got) {
@@ -55,7 +54,8 @@ var changing = []struct {
 	pattern *regexp.Regexp
 	as      string
 }{
-	{regexp.MustCompile(`[0-9.]+ (ms|s|B|kB|MB)\b`), "N $1"},
+	{regexp.MustCompile(`[0-9.]+ m?s\b`), "TIME"},
+	{regexp.MustCompile(`[0-9.]+ (B|kB|MB)\b`), "N $1"},
 	{regexp.MustCompile(`\b[0-9a-f]{7,40}\b`), "HASH"},
 	{regexp.MustCompile(` +`), " "},
 }
