@@ -101,7 +101,6 @@ type machine struct {
 	log    *syncBuffer
 	http   string // address
 	ended  chan error
-	stdout string // of the last fetch
 	body   chan answer
 }
 
