@@ -149,6 +149,9 @@ func New(config Config) (*Bundler, error) {
 		}
 	}
 	b.deno = sync.OnceValues(b.askVersion)
+	if err := b.sweep(); err != nil {
+		return nil, fmt.Errorf("clean cache: %w", err)
+	}
 	return b, nil
 }
 

@@ -92,12 +92,13 @@ func explainDeno(said, dir string) string {
 
 // workDir makes an empty folder for one run of Deno.
 func (b *Bundler) workDir() (string, error) {
-	parent := filepath.Join(b.config.CacheDir, "work")
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	if err := os.MkdirAll(b.workParent(), 0o700); err != nil {
 		return "", err
 	}
-	return os.MkdirTemp(parent, "")
+	return os.MkdirTemp(b.workParent(), "")
 }
+
+func (b *Bundler) workParent() string { return filepath.Join(b.config.CacheDir, "work") }
 
 // askVersion returns the version of Deno, which what it answers may depend on.
 func (b *Bundler) askVersion() (string, error) {

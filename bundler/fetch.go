@@ -211,6 +211,8 @@ func (b *Bundler) noted(integrity string) (packageNote, bool) {
 		return n, false
 	}
 	p.close()
+	touch(filepath.Join(b.packsDir(), n.Pack))
+	touch(b.notePath(integrity))
 	return n, true
 }
 

@@ -157,6 +157,7 @@ func (b *Bundler) ask(ctx context.Context, q question) (*graph, error) {
 			return nil, fmt.Errorf("write cache: %w", err)
 		}
 	}
+	b.collect()
 	return g, nil
 }
 
@@ -186,7 +187,9 @@ func (b *Bundler) kept(key string) (*graph, bool) {
 			return nil, false
 		}
 		p.close()
+		touch(filepath.Join(b.packsDir(), name))
 	}
+	touch(filepath.Join(b.graphsDir(), key))
 	return g, true
 }
 

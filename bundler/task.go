@@ -23,7 +23,7 @@ type task struct {
 	wanted   map[want]bool
 
 	mu      sync.Mutex // guards what follows: without workers, esbuild asks from many goroutines
-	damaged []string   // packs that were found not to be what was put there
+	damaged []string   // packs that are not what was put there, or gone
 }
 
 // maxRounds is how often an answer of Deno may bring in files with questions of
@@ -144,16 +144,14 @@ func (t *task) List(dir string) []string { return t.files.List(dir) }
 func (t *task) Packed(pack, name string) file {
 	p, err := t.packs.get(pack)
 	if err != nil {
-		return file{Fault: faultOther, Text: err.Error()}
+		return t.lost(pack, err)
 	}
 	content, err := p.read(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return file{Fault: faultMissing}
 	}
 	if errors.Is(err, errDamaged) {
-		t.mu.Lock()
-		t.damaged = append(t.damaged, pack)
-		t.mu.Unlock()
+		return t.lost(pack, err)
 	}
 	if err != nil {
 		return file{Fault: faultOther, Text: err.Error()}
@@ -161,9 +159,18 @@ func (t *task) Packed(pack, name string) file {
 	return file{Content: content}
 }
 
+// lost notes a pack that is damaged or has been collected.
+func (t *task) lost(pack string, err error) file {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.damaged = append(t.damaged, pack)
+	return file{Fault: faultOther, Text: err.Error()}
+}
+
 func (t *task) Names(pack string) []string {
 	p, err := t.packs.get(pack)
 	if err != nil {
+		t.lost(pack, err)
 		return nil
 	}
 	names := make([]string, 0, len(p.files))
