@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,16 +49,35 @@ func (s *steering) Rollback(ctx context.Context, name denofn.FunctionName, id st
 	if denied := s.deployer.policy.Load().Denied(target.Permissions); len(denied) > 0 {
 		return nil, &admin.Error{Code: admin.CodeConflict, Message: fmt.Sprintf("%s asks for what is not allowed any more: %s", target, strings.Join(denied, " ")), Hint: "allow it in denofn.toml: [policy] allow"}
 	}
+	if err := s.hostsTaken(target); err != nil {
+		return nil, err
+	}
 	if err := s.deployer.restore(ctx, live, target); err != nil {
 		return nil, err
 	}
 	return &admin.Release{ID: target.ID, Commit: target.Commit, Bytes: target.BundleBytes, Live: true}, nil
 }
 
+// hostsTaken reports a host of the release that another function of its repository
+// has now. Those of other repositories are found when the name is claimed.
+func (s *steering) hostsTaken(target *denofn.Release) error {
+	for _, other := range s.registry.Functions() {
+		if other.Function == target.Function || other.Repository != target.Repository {
+			continue
+		}
+		for _, host := range target.Settings.Hosts {
+			if slices.Contains(other.Settings.Hosts, host) {
+				return &admin.Error{Code: admin.CodeConflict, Message: fmt.Sprintf("%s asks for host %q, which %s has now", target, host, other.Function)}
+			}
+		}
+	}
+	return nil
+}
+
 // restore makes a release live that was live before.
 func (d *deployer) restore(ctx context.Context, live, target *denofn.Release) error {
 	commit, _ := d.registry.Deployed(live.Repository)
-	dep := &deployment{deployer: d, report: newReport(io.Discard), began: time.Now()}
+	dep := &deployment{deployer: d, report: newReport(io.Discard, false), began: time.Now()}
 	dep.change = registry.Change{Repository: live.Repository, Commit: commit, Set: []*denofn.Release{target}}
 	spec := procman.Spec{Release: target, Dir: d.registry.ReleaseDir(target.Function, target.ID)}
 	dep.updates = []procman.Change{{Spec: spec}}
