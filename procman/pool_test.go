@@ -187,6 +187,12 @@ func (r *recorder) Write(record procman.LogRecord) {
 	r.records = append(r.records, record)
 }
 
+func (r *recorder) all() []procman.LogRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.records)
+}
+
 func (r *recorder) has(stream, text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -217,7 +217,7 @@ func TestProofSoak(t *testing.T) {
 	if lost := s.unanswered.Load(); lost*1000 > s.asked.Load() {
 		t.Errorf("%d of %d requests were not answered", lost, s.asked.Load())
 	}
-	if end.descriptors > middle.descriptors+20 || end.goroutines > middle.goroutines+20 {
+	if end.descriptors > middle.descriptors+40 || end.goroutines > middle.goroutines+40 {
 		t.Errorf("descriptors or goroutines leak: %+v, then %+v", middle, end)
 	}
 	if end.heap > middle.heap*3/2+(2<<20) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 type world struct {
 	Neighbour string         `json:"neighbour"` // home of another function
 	Homes     string         `json:"homes"`
+	Own       string         `json:"own"`     // home of the function
 	Code      string         `json:"code"`    // the function's own main module
 	Key       string         `json:"key"`     // of the daemon
 	Socket    string         `json:"socket"`  // of the neighbour
@@ -42,6 +44,7 @@ func newWorld(t *testing.T, b box, network bool) world {
 	w := world{
 		Neighbour: filepath.Join(dir, "homes", "other"),
 		Homes:     filepath.Join(dir, "homes"),
+		Own:       b.home,
 		Code:      filepath.Join(b.code, "main.js"),
 		Key:       filepath.Join(dir, "ssh_host_ed25519_key"),
 		Socket:    filepath.Join(dir, "http.sock"),
@@ -147,6 +150,33 @@ func TestEscapes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The same attempts by code that has not broken out: Deno's permissions refuse them
+// by themselves, without a sandbox around it.
+func TestEscapesFromDeno(t *testing.T) {
+	for _, user := range users() {
+		t.Run(user.name, func(t *testing.T) {
+			b := newBox(t, user.credential)
+			w := newWorld(t, b, true)
+			p := b.profile(t, escapeScript(t), toJSON(t, w))
+			args := slices.Clone(p.Args)
+			args[slices.Index(args, "-A")] = "--allow-net=example.com"
+			args = slices.Insert(args, 1, "--allow-read="+b.home, "--allow-write="+b.home)
+			cmd := exec.Command(denotest.Path(t), args...)
+			cmd.Dir, cmd.Env = p.Dir, p.Env
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user.credential}
+			answers := attempt(t, cmd)
+			for name, a := range answers {
+				if a.Through {
+					t.Errorf("%s: got through: %s", name, a.Detail)
+				}
+			}
+			if len(answers) < 120 {
+				t.Errorf("only %d attempts were made", len(answers))
+			}
+		})
 	}
 }
 

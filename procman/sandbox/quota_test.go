@@ -173,3 +173,37 @@ func TestRemovedMaps(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A folder that turns into a link while it is looked at leads nowhere.
+func TestQuotaIsNotLedAway(t *testing.T) {
+	q := quota(t)
+	outside := t.TempDir()
+	fill(t, outside+"/sub/big", 4<<20)
+	real, link := q.Dir+"/real", q.Dir+"/link"
+	if err := os.MkdirAll(real+"/sub", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, link); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				unix.Renameat2(unix.AT_FDCWD, real, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	for range 2000 {
+		if used, err := q.Check(); err != nil {
+			t.Errorf("%d bytes, %v", used, err)
+			break
+		}
+	}
+	close(stop)
+	<-done
+}

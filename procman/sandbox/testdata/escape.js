@@ -10,12 +10,18 @@
 const world = JSON.parse(Deno.args[0]);
 const { nr } = world;
 
-const libc = Deno.dlopen("libc.so.6", {
-  syscall: { parameters: Array(7).fill("i64"), result: "i64" },
-  __errno_location: { parameters: [], result: "pointer" },
-}).symbols;
+/** Deno's own permissions refuse this to begin with, and so every system call. */
+function openLibc() {
+  return Deno.dlopen("libc.so.6", {
+    syscall: { parameters: Array(7).fill("i64"), result: "i64" },
+    __errno_location: { parameters: [], result: "pointer" },
+  }).symbols;
+}
+
+let libc;
 
 function syscall(number, ...args) {
+  libc ??= openLibc();
   const raw = args.map((a) =>
     a instanceof Uint8Array ? BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(a))) : BigInt(a)
   );
@@ -43,7 +49,7 @@ function refused(error) {
 }
 
 const other = world.neighbour;
-const own = Deno.cwd();
+const own = world.own;
 
 /** Opens without reading: the rights that this gives are what matters. */
 function openPath(path) {
