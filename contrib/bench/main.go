@@ -3,6 +3,7 @@
 //
 //	push    git push to live of a one-line function : plain git push through OpenSSH
 //	many    a push that changes 1 of 300 functions  : a push of a repository with just that one
+//	bundle  bundling of 300 functions               : the esbuild command for each (and three more, see README.md)
 //	cold    first request to a stopped function     : bare `deno run` of the same bundle
 //	gitpush, gitclone   10,000 files of 100 MB      : OpenSSH with git's own receive-pack and upload-pack
 //
@@ -36,6 +37,10 @@ func comparisons() []comparison {
 	return []comparison{
 		{"push", "git push to live", "git push through OpenSSH to a bare repository", 1.5, comparePush},
 		{"many", "push that changes 1 of 300 functions", "push of a repository with just that one", 2, compareMany},
+		{"bundle", "bundling of 300 functions", "the esbuild command for each of them", 1, compareBundle},
+		{"bundle-deno", "bundling of 30 functions", "deno bundle for each of them", 1, compareBundleDeno},
+		{"bundle-shared", "change of a file that 40 of 300 functions import", "the esbuild command for each of the 40", 1, compareBundleShared},
+		{"bundle-one", "change of 1 of 300 functions", "the same change of that one alone", 2, compareBundleOne},
 		{"cold", "first request to a stopped function", "deno run of the same bundle to its first answer", 1.3, compareCold},
 		{"gitpush", "git push of 10,000 files, 100 MB", "the same through OpenSSH to git's receive-pack", 2, compareGitPush},
 		{"gitclone", "git clone of 10,000 files, 100 MB", "the same through OpenSSH from git's upload-pack", 2, compareGitClone},
