@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,14 +25,16 @@ type build struct {
 
 // build bundles the functions side by side. The findings of all of them are
 // reported together.
-func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions []source) ([]build, error) {
+func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions []source, report *report) ([]build, error) {
 	builds := make([]build, len(functions))
 	errs := make([]error, len(functions))
+	var done atomic.Int32
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range functions {
 		group.Go(func() error {
 			builds[i], errs[i] = d.bundle(ctx, push, f)
+			report.progress("Bundling", int(done.Add(1)), len(functions))
 			return nil
 		})
 	}

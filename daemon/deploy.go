@@ -61,7 +61,7 @@ func (d *deployer) Prepare(ctx context.Context, push *gitreceive.Push) (gitrecei
 // once in a real process; a start of the daemon leaves it out, since what it
 // deploys was probed when it was pushed.
 func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe bool) (_ *deployment, err error) {
-	dep := &deployment{deployer: d, report: newReport(push.Progress), began: time.Now(), pushed: probe, unclaim: func() {}}
+	dep := &deployment{deployer: d, report: newReport(push.Progress, push.Terminal), began: time.Now(), pushed: probe, unclaim: func() {}}
 	dep.change = registry.Change{Repository: push.Repository, Commit: commitOf(push.New)}
 	defer func() {
 		if err != nil {
@@ -82,7 +82,7 @@ func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe boo
 	if options.rebuild {
 		changed = functions
 	}
-	built, err := d.build(ctx, push, changed)
+	built, err := d.build(ctx, push, changed, dep.report)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +218,7 @@ func (dep *deployment) write(builds []build) error {
 // one that cannot be served is refused now and not at its first request.
 func (dep *deployment) probe(ctx context.Context) error {
 	errs := make([]error, len(dep.updates))
+	var done atomic.Int32
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range dep.updates {
@@ -227,6 +228,7 @@ func (dep *deployment) probe(ctx context.Context) error {
 		}
 		group.Go(func() error {
 			update.Candidate, errs[i] = dep.deployer.pool.Start(ctx, update.Spec)
+			dep.report.progress("Trying", int(done.Add(1)), len(dep.updates))
 			return nil
 		})
 	}
@@ -254,7 +256,7 @@ func (dep *deployment) Activate(context.Context) error {
 	}
 	took := time.Since(dep.began)
 	d.deploys.Live(dep.pushed, len(dep.change.Set)+len(dep.change.Remove), took)
-	dep.report.live(len(dep.change.Set), took)
+	dep.report.live(len(dep.change.Set), len(dep.change.Remove), took)
 	d.last.Store(&lastDeploy{dep.change.Repository, dep.change.Commit, time.Now()})
 	d.logger.Info("deployed", "repository", dep.change.Repository, "commit", dep.change.Commit,
 		"changed", len(dep.change.Set), "removed", len(dep.change.Remove), "took", took)

@@ -6,28 +6,77 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/daemon/manifest"
 	"github.com/denofn/denofn/procman"
 )
 
-// A report tells the person who pushes what happens, as it happens. It writes
-// plain lines without colour: git shows them behind "remote: " and does not say
-// whether a terminal is at the other end.
+// A report tells the person who pushes what happens, as it happens. What stays is
+// plain lines: one a function, its permissions where they change, and a summary.
+// Lines that begin with "error:", "warning:" and "hint:" are coloured by the
+// client's git, where and how its user likes it, so there is no colour in them.
+// Where a terminal is known to be at the other end, long work is also shown on a
+// line that is written over.
 //
 // What matters most comes last, where the eye is: the addresses when it went
 // well, the reason when it did not.
 type report struct {
-	w io.Writer
+	terminal bool
+
+	mu    sync.Mutex // guards what follows
+	w     io.Writer
+	began time.Time // of the stage that is shown
+	stage string
+	shown time.Time
 }
 
-func newReport(w io.Writer) *report { return &report{w} }
+func newReport(w io.Writer, terminal bool) *report { return &report{w: w, terminal: terminal} }
 
+// line writes a line. Whatever a push made it hold, it stays one line and does
+// nothing to a terminal.
 func (r *report) line(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
+	line := strings.Map(func(c rune) rune {
+		switch {
+		case c == '\t':
+			return ' '
+		case unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.Is(unicode.Bidi_Control, c):
+			return '\ufffd'
+		}
+		return c
+	}, fmt.Sprintf(format, args...))
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	io.WriteString(r.w, strings.TrimRight(line, " ")+"\n")
+}
+
+// How long a stage takes before it is shown, and how often it is shown then.
+const (
+	stageDelay = 500 * time.Millisecond
+	stagePause = 100 * time.Millisecond
+)
+
+// progress shows how far a stage is: "Bundling 3 of 14…". It is safe for
+// concurrent use.
+func (r *report) progress(stage string, done, total int) {
+	if !r.terminal {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if stage != r.stage {
+		r.stage, r.began = stage, now
+	}
+	if now.Sub(r.began) < stageDelay || now.Sub(r.shown) < stagePause || done == total {
+		return
+	}
+	r.shown = now
+	// The next line is written over this one: git clears what is left of it.
+	fmt.Fprintf(r.w, "%s %d of %d…\r", stage, done+1, total)
 }
 
 // functions tells what the push makes of every function: one line for each that
@@ -53,7 +102,7 @@ func (r *report) functions(builds []build, unchanged int, removed []denofn.Funct
 			r.line("  %-*s  %s", width, "", change)
 		}
 		for _, w := range b.warnings {
-			r.diagnostic(w, "warning: ")
+			r.diagnostic("warning", w)
 		}
 	}
 	for _, name := range removed {
@@ -65,9 +114,16 @@ func (r *report) functions(builds []build, unchanged int, removed []denofn.Funct
 }
 
 // live closes a report that ended well.
-func (r *report) live(changed int, took time.Duration) {
-	if changed > 0 {
+func (r *report) live(changed, removed int, took time.Duration) {
+	switch {
+	case changed > 0 && removed > 0:
+		r.line("Live after %s: %s, %d removed.", short(took), count(changed, "function"), removed)
+	case changed > 1:
+		r.line("Live after %s: %s.", short(took), count(changed, "function"))
+	case changed == 1:
 		r.line("Live after %s.", short(took))
+	case removed > 0:
+		r.line("Done after %s: %s removed.", short(took), count(removed, "function"))
 	}
 }
 
@@ -75,9 +131,9 @@ func (r *report) live(changed int, took time.Duration) {
 // beside the ref.
 func (r *report) refuse(err error) error {
 	found, ok := errors.AsType[denofn.Diagnostics](err)
+	r.line("Nothing was changed: what was live is live.")
 	if !ok {
-		r.line("Error: %s", err)
-		r.unharmed()
+		r.line("error: %s", err)
 		return err
 	}
 	const most = 20
@@ -86,20 +142,15 @@ func (r *report) refuse(err error) error {
 			r.line("… and %d more", len(found)-most)
 			break
 		}
-		r.diagnostic(d, "")
+		r.diagnostic("error", d)
 	}
-	r.unharmed()
 	return found
-}
-
-func (r *report) unharmed() {
-	r.line("Nothing was changed: what was live is live.")
 }
 
 // diagnostic shows the place, the line of the source with a mark below it, and
 // the hint.
-func (r *report) diagnostic(d denofn.Diagnostic, label string) {
-	r.line("%s%s%s", d.Place(), label, d.Message)
+func (r *report) diagnostic(label string, d denofn.Diagnostic) {
+	r.line("%s: %s%s", label, d.Place(), d.Message)
 	if d.Line > 0 && d.Source != "" {
 		source, column := clip(d.Source, d.Column)
 		number := strconv.Itoa(d.Line)
