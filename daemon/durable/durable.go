@@ -23,34 +23,47 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// A disk is the two calls whose order everything here depends on, so that a test
+// can watch them.
+type disk struct {
+	sync   func(*os.File) error
+	rename func(from, to string) error
+}
+
+func system() disk { return disk{(*os.File).Sync, os.Rename} }
+
 // TempPrefix begins the names of files and folders that are not finished.
 const TempPrefix = ".tmp-"
 
 // WriteFile makes data the content of the file at path.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	return system().writeFile(path, data, mode)
+}
+
+func (d disk) writeFile(path string, data []byte, mode fs.FileMode) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), TempPrefix+"*")
 	if err != nil {
 		return err
 	}
-	err = finish(temp, data, mode)
+	err = d.finish(temp, data, mode)
 	if err == nil {
-		err = os.Rename(temp.Name(), path)
+		err = d.rename(temp.Name(), path)
 	}
 	if err != nil {
 		os.Remove(temp.Name())
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
+	return d.syncDir(filepath.Dir(path))
 }
 
 // finish writes all of a file, syncs and closes it.
-func finish(f *os.File, data []byte, mode fs.FileMode) error {
+func (d disk) finish(f *os.File, data []byte, mode fs.FileMode) error {
 	_, err := f.Write(data)
 	if err == nil {
 		err = f.Chmod(mode)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = d.sync(f)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -59,20 +72,24 @@ func finish(f *os.File, data []byte, mode fs.FileMode) error {
 // keys are slash-separated paths below it. The error is fs.ErrExist if there is
 // something at path.
 func WriteDir(path string, files map[string][]byte, mode fs.FileMode) error {
+	return system().writeDir(path, files, mode)
+}
+
+func (d disk) writeDir(path string, files map[string][]byte, mode fs.FileMode) error {
 	parent := filepath.Dir(path)
 	temp, err := os.MkdirTemp(parent, TempPrefix+"*")
 	if err != nil {
 		return err
 	}
-	err = fill(temp, files, mode)
+	err = d.fill(temp, files, mode)
 	if err == nil {
-		err = renameDir(temp, path)
+		err = d.renameDir(temp, path)
 	}
 	if err != nil {
 		os.RemoveAll(temp)
 		return err
 	}
-	return SyncDir(parent)
+	return d.syncDir(parent)
 }
 
 // syncers is how many files are synced at once. A file system writes its journal
@@ -81,7 +98,7 @@ const syncers = 16
 
 // fill writes the files below dir and syncs them and their folders. Folders get
 // mode, with the right to enter them, and files mode without it.
-func fill(dir string, files map[string][]byte, mode fs.FileMode) error {
+func (d disk) fill(dir string, files map[string][]byte, mode fs.FileMode) error {
 	folders := map[string]bool{dir: true}
 	for name := range files {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
@@ -103,22 +120,22 @@ func fill(dir string, files map[string][]byte, mode fs.FileMode) error {
 			if err != nil {
 				return err
 			}
-			return finish(f, data, mode&^0o111)
+			return d.finish(f, data, mode&^0o111)
 		})
 	}
 	if err := writing.Wait(); err != nil {
 		return err
 	}
 	for folder := range folders {
-		writing.Go(func() error { return errors.Join(os.Chmod(folder, mode), SyncDir(folder)) })
+		writing.Go(func() error { return errors.Join(os.Chmod(folder, mode), d.syncDir(folder)) })
 	}
 	return writing.Wait()
 }
 
 // renameDir renames a folder to a path where nothing may be. Linux would replace
 // an empty folder, which nothing here ever leaves.
-func renameDir(from, to string) error {
-	err := os.Rename(from, to)
+func (d disk) renameDir(from, to string) error {
+	err := d.rename(from, to)
 	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.ENOTDIR) {
 		return &fs.PathError{Op: "create", Path: to, Err: fs.ErrExist}
 	}
@@ -127,7 +144,9 @@ func renameDir(from, to string) error {
 
 // RemoveDir removes the folder at path, which disappears as a whole. It is no
 // error if there is none.
-func RemoveDir(path string) error {
+func RemoveDir(path string) error { return system().removeDir(path) }
+
+func (d disk) removeDir(path string) error {
 	parent := filepath.Dir(path)
 	temp, err := os.MkdirTemp(parent, TempPrefix+"*")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,9 +155,9 @@ func RemoveDir(path string) error {
 	if err != nil {
 		return err
 	}
-	err = os.Rename(path, filepath.Join(temp, filepath.Base(path)))
+	err = d.rename(path, filepath.Join(temp, filepath.Base(path)))
 	if err == nil {
-		err = SyncDir(parent)
+		err = d.syncDir(parent)
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -147,7 +166,9 @@ func RemoveDir(path string) error {
 
 // Symlink makes path a symbolic link to target, in place of a link or file that
 // may be there.
-func Symlink(target, path string) error {
+func Symlink(target, path string) error { return system().symlink(target, path) }
+
+func (d disk) symlink(target, path string) error {
 	temp, err := os.MkdirTemp(filepath.Dir(path), TempPrefix+"*")
 	if err != nil {
 		return err
@@ -155,39 +176,43 @@ func Symlink(target, path string) error {
 	link := filepath.Join(temp, "link")
 	err = os.Symlink(target, link)
 	if err == nil {
-		err = os.Rename(link, path)
+		err = d.rename(link, path)
 	}
 	if err = errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
+	return d.syncDir(filepath.Dir(path))
 }
 
 // MkdirAll creates the folder at path and those above it, and syncs what it has
 // created.
-func MkdirAll(path string, mode fs.FileMode) error {
+func MkdirAll(path string, mode fs.FileMode) error { return system().mkdirAll(path, mode) }
+
+func (d disk) mkdirAll(path string, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}
 	parent := filepath.Dir(path)
 	if parent != path {
-		if err := MkdirAll(parent, mode); err != nil {
+		if err := d.mkdirAll(parent, mode); err != nil {
 			return err
 		}
 	}
 	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return SyncDir(parent)
+	return d.syncDir(parent)
 }
 
 // SyncDir makes what was created in, renamed in and removed from the folder last.
-func SyncDir(path string) error {
+func SyncDir(path string) error { return system().syncDir(path) }
+
+func (d disk) syncDir(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(d.sync(f), f.Close())
 }
 
 // RemoveTemps removes what a crash has left in the folder dir. Nobody else may be
