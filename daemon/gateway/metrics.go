@@ -43,6 +43,12 @@ type functionMetrics struct {
 // a function can have.
 const noFunction = "_none"
 
+// The limits that refuse a connection.
+const (
+	limitTotal   = "total"
+	limitAddress = "address"
+)
+
 // buckets go from what a warm function needs to the default timeout, in seconds.
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
@@ -66,6 +72,9 @@ func newMetrics() *metrics {
 		byName:      make(map[denofn.FunctionName]*functionMetrics),
 	}
 	m.nowhere = m.resolve(noFunction)
+	for _, limit := range []string{limitTotal, limitAddress} {
+		m.refused.WithLabelValues(limit)
+	}
 	return m
 }
 

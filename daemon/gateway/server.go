@@ -100,11 +100,11 @@ func (s *Server) add(c *conn, o *Options) (refused string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) >= o.MaxConnections {
-		return "total"
+		return limitTotal
 	}
 	if c.address.IsValid() && !o.trusts(c.address) {
 		if s.byAddress[c.address] >= o.MaxPerAddress {
-			return "address"
+			return limitAddress
 		}
 		s.byAddress[c.address]++
 		c.counted = true
