@@ -39,22 +39,21 @@ func serveUntilSignal(env environment, step func(string)) error {
 	defer signal.Stop(signals)
 
 	logger := slog.New(systemd.NewLogHandler(env.stderr))
-	notifier := systemd.NewNotifier()
-	err := serveTold(env, step, logger, notifier, signals)
+	err := serveTold(env, step, logger, signals)
 	if err != nil && systemd.IsJournal(env.stderr) {
 		// As an error with fields, and not as a line that looks like any other.
-		notifier.Status("ended: " + err.Error())
 		logger.Error("ended with an error", "error", err)
 		return errTold
 	}
 	return err
 }
 
-func serveTold(env environment, step func(string), logger *slog.Logger, notifier *systemd.Notifier, signals <-chan os.Signal) error {
+func serveTold(env environment, step func(string), logger *slog.Logger, signals <-chan os.Signal) error {
 	sockets, err := systemd.Listeners()
 	if err != nil {
 		return err
 	}
+	notifier := systemd.NewNotifier()
 	d, err := daemon.Open(context.Background(), daemon.Options{
 		ConfigPath:  env.configPath,
 		Sockets:     sockets,
