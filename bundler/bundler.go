@@ -94,6 +94,9 @@ type Config struct {
 	// SkipScripts names the npm packages that work although their lifecycle scripts
 	// are not run.
 	SkipScripts []string
+	// Minify makes bundles small and unreadable. Stacks name the author's lines all
+	// the same.
+	Minify bool
 	// FetchTimeout is how long one function's modules may take to fetch. Default 2
 	// minutes.
 	FetchTimeout time.Duration

@@ -36,6 +36,7 @@ type job struct {
 	// CompilerOptions are those of deno.json; Settled says that it was read.
 	CompilerOptions map[string]json.RawMessage `json:"compilerOptions,omitempty"`
 	Settled         bool                       `json:"settled,omitempty"`
+	Minify          bool                       `json:"minify,omitempty"`
 }
 
 // A want is an import that the graph of the job has no answer to.
@@ -161,6 +162,9 @@ func (c *compiler) options() api.BuildOptions {
 		Charset:             api.CharsetUTF8,
 		LegalComments:       api.LegalCommentsNone,
 		TreeShaking:         api.TreeShakingTrue,
+		MinifyWhitespace:    c.job.Minify,
+		MinifySyntax:        c.job.Minify,
+		MinifyIdentifiers:   c.job.Minify,
 		Sourcemap:           api.SourceMapLinked,
 		SourcesContent:      api.SourcesContentExclude,
 		TsconfigRaw:         c.job.tsconfig(),

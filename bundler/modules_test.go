@@ -136,20 +136,61 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// An error names the author's file and line, also where import.meta made the
-// module go through esbuild twice.
+// An error names the author's file and line, and a package's, also where
+// import.meta made the module go through esbuild twice, and after minification.
 func TestStackTraces(t *testing.T) {
-	b := newBundler(t)
-	for _, meta := range []string{"", "import.meta.url;\n"} {
-		r := bundle(t, b, map[string]string{
-			"hello/index.ts": "interface Deep { reason: string }\n\n\nfunction fail({ reason }: Deep): never {\n  throw new Error(reason);\n}\n" + meta + "export default () => fail({ reason: \"on purpose\" });\n",
-		})
-		f := serve(t, r)
-		f.get(t, "/")
-		for deadline := time.Now().Add(patience); !strings.Contains(f.said.String(), "hello/index.ts:5:9"); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("no hello/index.ts:5:9 in\n%s\n%s", f.said, r.SourceMap)
+	p := newPackages(t)
+	publishAll(p)
+	plain, small := p.bundler(t, bundler.Config{}), p.bundler(t, bundler.Config{Minify: true})
+	own := "interface Deep { reason: string }\n\n\nfunction fail({ reason }: Deep): never {\n  throw new Error(reason);\n}\nexport default () => fail({ reason: \"on purpose\" });\n"
+	tests := []struct {
+		name  string
+		b     *bundler.Bundler
+		text  string
+		where []string
+	}{
+		{"own", plain, own, []string{"file:///hello/index.ts:5:9", "file:///hello/index.ts:7:22"}},
+		{"own with import.meta", plain, own + "import.meta.url;\n", []string{"file:///hello/index.ts:5:9"}},
+		{"own minified", small, own + "import.meta.url;\n", []string{"file:///hello/index.ts:5:9"}},
+		{"package", plain, "import { fail } from \"npm:thrower@1.0.0\";\n\nexport default () => fail();\n", []string{"npm:thrower@1.0.0/index.js:2:9", "file:///hello/index.ts:3:22"}},
+		{"package minified", small, "import { fail } from \"npm:thrower@1.0.0\";\n\nexport default () => fail();\n", []string{"npm:thrower@1.0.0/index.js:2:9", "file:///hello/index.ts:3:22"}},
+		{"remote", plain, "import { fail } from \"" + p.URL + "/thrower@1/mod.ts\";\n\nexport default () => fail();\n", []string{p.URL + "/thrower@1/mod.ts:2:35", "file:///hello/index.ts:3:22"}},
+	}
+	p.file("/thrower@1/mod.ts", "type N = number;\nexport function fail(): N { throw new Error(import.meta.url); }\n")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := bundle(t, tt.b, map[string]string{"hello/index.ts": tt.text})
+			f := serve(t, r)
+			f.get(t, "/")
+			for _, where := range tt.where {
+				for deadline := time.Now().Add(patience); !strings.Contains(f.said.String(), where); time.Sleep(time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("no %s in\n%s", where, f.said)
+					}
+				}
 			}
+		})
+	}
+}
+
+// The addresses that the library has had lead to the one that is embedded.
+func TestOldAddresses(t *testing.T) {
+	b := newBundler(t)
+	for _, specifier := range []string{
+		"denofn/micro", "../../src/micro/mod.ts", "../src/micro/mod.ts", "./src/micro/mod.ts",
+		"https://example.org/x/denofn-selfhosted@v1.0.0/packages/micro/mod.ts",
+		"https://example.org/denofn/denofn-selfhosted@0.1/packages/micro/functions/mod.ts",
+		"https://example.org/someone/denofn-selfhosted@main/packages/micro/router/mod.ts",
+		"https://example.net/someone/denofn-selfhosted/main/packages/micro/mod.ts",
+	} {
+		r := bundle(t, b, map[string]string{"hello/index.ts": "import { createHandler } from \"" + specifier + "\"; export default createHandler(() => \"x\");"})
+		if !strings.Contains(string(r.Code), "// denofn:micro/mod.ts") {
+			t.Errorf("%s is not the library", specifier)
 		}
+	}
+	files := map[string]string{"hello/index.ts": `import { mine } from "../src/micro/mod.ts"; export default () => mine;`, "src/micro/mod.ts": `export const mine = "mine";`}
+	if r := bundle(t, b, files); !strings.Contains(string(r.Code), `"mine"`) {
+		t.Error("a file that is there is not taken")
 	}
 }

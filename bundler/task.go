@@ -35,7 +35,7 @@ const maxRounds = 50
 // needs no Deno.
 func (t *task) run(ctx context.Context) (*Result, error) {
 	t.wanted = make(map[want]bool)
-	j := job{Entry: t.source.Entry}
+	j := job{Entry: t.source.Entry, Minify: t.bundler.config.Minify}
 	for range maxRounds {
 		out, err := t.bundler.compile(ctx, t, j)
 		if err != nil {
