@@ -82,7 +82,7 @@ func (b *lockedBuffer) String() string {
 // those of more.
 func open(t *testing.T, handler http.Handler, change func(*gateway.Config)) *box {
 	t.Helper()
-	b := &box{t: t, sockets: make(map[denofn.FunctionName]string), timeout: 5 * time.Second, served: make(chan error, 1)}
+	b := &box{t: t, sockets: make(map[denofn.FunctionName]string), timeout: 5 * time.Second}
 	dir, err := os.MkdirTemp("/tmp", "g") // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +113,9 @@ func (b *box) serve(l net.Listener) {
 	b.server = gateway.NewServer(l, b.gateway)
 	b.address = l.Addr().String()
 	b.url = "http://" + b.address
-	go func() { b.served <- b.server.Serve() }()
-	server := b.server
+	server, served := b.server, make(chan error, 1)
+	b.served = served
+	go func() { served <- server.Serve() }()
 	b.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -32,7 +32,7 @@ type Options struct {
 	// to take the next piece of an answer. Default 30s.
 	StallTimeout time.Duration
 	// MinRate is how many bytes a second a client must send of a body and take of an
-	// answer, on average after StallTimeout. Default 512.
+	// answer, on average after StallTimeout. Default 2K.
 	MinRate int64
 	// MaxConnections is how many there may be, and MaxPerAddress how many of one
 	// client's address; trusted proxies are not counted. Default 8192 and 1024.
@@ -61,7 +61,7 @@ const (
 	defaultIdleTimeout    = 75 * time.Second
 	defaultHeadTimeout    = 10 * time.Second
 	defaultStallTimeout   = 30 * time.Second
-	defaultMinRate        = 512
+	defaultMinRate        = 2 << 10
 	defaultMaxConnections = 8192
 	defaultMaxPerAddress  = 1024
 )

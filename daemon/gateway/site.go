@@ -143,7 +143,7 @@ func (c *conn) sendFile(t *target, f *static.File, status int) (keep bool) {
 
 // filePiece is how much of a file is handed to the kernel at once: the unit in
 // which a client's slowness is measured.
-const filePiece = 256 << 10
+const filePiece = 128 << 10
 
 func (c *conn) sendLargeFile(t *target, f *static.File, encoding static.Encoding, status int, fields []byte, from, n int64) (keep bool) {
 	file, err := t.site.OpenFile(f, encoding)
