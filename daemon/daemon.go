@@ -240,7 +240,7 @@ func (d *Daemon) serve(sockets map[string][]net.Listener) {
 		d.run("metrics", d.scrapes.serve)
 	}
 	for _, l := range sockets[SocketAdmin] {
-		d.run("admin", func() error { return d.admin.Serve(l) })
+		d.run("admin", func() error { return d.admin.Serve(d.activity.residents(l)) })
 	}
 	d.options.Logger.Info("serving", "http", addresses(sockets[SocketHTTP]), "ssh", addresses(sockets[SocketSSH]),
 		"host_key", d.git.Fingerprint(), "functions", len(d.registry.Functions()))
