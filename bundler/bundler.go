@@ -124,9 +124,12 @@ type Bundler struct {
 	config  Config
 	spawner Spawner
 
-	crew     *crew                  // nil: compile in this process
-	fetching sync.Mutex             // held by the one that runs Deno on the shared cache
-	deno     func() (string, error) // its version, found out once
+	crew      *crew      // nil: compile in this process
+	fetching  sync.Mutex // held by the one that runs Deno on the shared cache; guards the next two
+	grown     int64      // bytes added to the cache since it was collected
+	collected time.Time
+
+	deno func() (string, error) // its version, found out once
 }
 
 // New returns a Bundler, which must be closed.

@@ -33,6 +33,22 @@ func touch(path string) {
 	_ = os.Chtimes(path, now, now)
 }
 
+// Collecting looks at every file of the cache, so it waits until that can matter:
+// for an hour, or until the cache has grown by a part of what it may be.
+const (
+	collectAfter = time.Hour
+	collectPart  = 16
+)
+
+// collectSoon collects after bytes have been added. The Bundler's fetching is held.
+func (b *Bundler) collectSoon(bytes int64) {
+	b.grown += bytes
+	if b.grown > int64(b.config.CacheSize)/collectPart || time.Since(b.collected) > collectAfter {
+		b.collect()
+		b.grown, b.collected = 0, time.Now()
+	}
+}
+
 // collect removes from the cache what has not been of use for CacheAge, and what
 // was the longest time ago while it is larger than CacheSize. The Bundler's
 // fetching is held.

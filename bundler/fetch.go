@@ -25,41 +25,41 @@ import (
 const rootsModule = ".denofn-roots.ts"
 
 // fetch has Deno find, download and verify what a question is about, and packs
-// it. The Bundler's fetching is held.
-func (b *Bundler) fetch(ctx context.Context, q question) (*graph, error) {
+// it; bytes is by how much the packs have grown. The Bundler's fetching is held.
+func (b *Bundler) fetch(ctx context.Context, q question) (g *graph, bytes int64, err error) {
 	dir, err := b.workDir()
 	if err != nil {
-		return nil, fmt.Errorf("make work folder: %w", err)
+		return nil, 0, fmt.Errorf("make work folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	if err := q.write(dir); err != nil {
-		return nil, fmt.Errorf("write stand-ins: %w", err)
+		return nil, 0, fmt.Errorf("write stand-ins: %w", err)
 	}
 	before := unpacked(b.denoDir())
 	args := append([]string{"info", "--json"}, b.fetchFlags(dir, q)...)
 	out, err := b.runDeno(ctx, dir, q.Dir, append(args, rootsModule)...)
 	if err != nil {
-		return nil, q.refusal(err, dir)
+		return nil, 0, q.refusal(err, dir)
 	}
 	var info denoInfo
 	if err := json.Unmarshal(out, &info); err != nil {
-		return nil, fmt.Errorf("read the graph of deno info: %w", err)
+		return nil, 0, fmt.Errorf("read the graph of deno info: %w", err)
 	}
 	lock, err := readLock(filepath.Join(dir, q.Lock))
 	if err != nil {
-		return nil, fmt.Errorf("read deno.lock: %w", err)
+		return nil, 0, fmt.Errorf("read deno.lock: %w", err)
 	}
 	r := &reader{dir: dir, info: info, lock: lock, graph: &graph{
 		Imports: make(map[string]map[string]target), Remote: make(map[string]remoteModule), Packages: make(map[string]npmPackage),
 	}}
 	r.read(q)
 	if err := b.refetch(ctx, dir, q, r, before); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if err := b.pack(r); err != nil {
-		return nil, fmt.Errorf("pack modules: %w", err)
+	if bytes, err = b.pack(r); err != nil {
+		return nil, 0, fmt.Errorf("pack modules: %w", err)
 	}
-	return r.graph, nil
+	return r.graph, bytes, nil
 }
 
 // fetchFlags are the flags of every run: nothing is installed beside the
@@ -217,22 +217,23 @@ func (b *Bundler) noted(integrity string) (packageNote, bool) {
 }
 
 // pack packs what the graph needs and is not packed yet.
-func (b *Bundler) pack(r *reader) error {
+func (b *Bundler) pack(r *reader) (bytes int64, err error) {
 	for id := range r.needed {
 		info, integrity := r.info.NPM[id], r.lock.NPM[id].Integrity
 		note, ok := b.noted(integrity)
 		if !ok {
 			files, err := readPackage(info.LocalPath)
 			if err != nil {
-				return fmt.Errorf("read package %s: %w", id, err)
+				return 0, fmt.Errorf("read package %s: %w", id, err)
 			}
 			note = describePackage(files)
+			bytes += total(files)
 			if note.Pack, err = writePack(b.packsDir(), files); err != nil {
-				return err
+				return 0, err
 			}
 			if integrity != "" {
 				if err := writeNote(b.notePath(integrity), note); err != nil {
-					return err
+					return 0, err
 				}
 			}
 		}
@@ -242,22 +243,28 @@ func (b *Bundler) pack(r *reader) error {
 		}
 	}
 	if len(r.graph.Remote) == 0 {
-		return nil
+		return bytes, nil
 	}
 	files := make(map[string][]byte)
 	for address := range r.graph.Remote {
 		content, err := readRemote(r.local[address])
 		if err != nil {
-			return fmt.Errorf("read %s: %w", address, err)
+			return 0, fmt.Errorf("read %s: %w", address, err)
 		}
 		if want, ok := r.lock.Remote[address]; ok && hashOf(content) != want {
-			return fmt.Errorf("%s %w", address, errDamaged)
+			return 0, fmt.Errorf("%s %w", address, errDamaged)
 		}
 		files[address] = content
 	}
-	var err error
 	r.graph.RemotePack, err = writePack(b.packsDir(), files)
-	return err
+	return bytes + total(files), err
+}
+
+func total(files map[string][]byte) (bytes int64) {
+	for _, content := range files {
+		bytes += int64(len(content))
+	}
+	return bytes
 }
 
 // packageFiles are the kinds of files of a package that a bundle can hold. The

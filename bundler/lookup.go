@@ -148,7 +148,7 @@ func (b *Bundler) ask(ctx context.Context, q question) (*graph, error) {
 	if g, ok := b.kept(key); ok {
 		return g, nil
 	}
-	g, err := b.fetch(ctx, q)
+	g, bytes, err := b.fetch(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (b *Bundler) ask(ctx context.Context, q question) (*graph, error) {
 			return nil, fmt.Errorf("write cache: %w", err)
 		}
 	}
-	b.collect()
+	b.collectSoon(bytes)
 	return g, nil
 }
 
