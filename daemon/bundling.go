@@ -35,6 +35,9 @@ type bundlerConfig = struct {
 	// Check refuses pushes of any function that has type errors. Default false: a
 	// function asks for it in its registry.json.
 	Check bool `toml:"check"`
+	// Minify makes bundles small and unreadable. Stacks name the author's lines all
+	// the same. Default false.
+	Minify bool `toml:"minify"`
 	// Memory and Timeout are what the bundling of one function may take. Defaults
 	// 512M and 1m.
 	Memory  denofn.Bytes    `toml:"memory"`
@@ -87,6 +90,7 @@ func (c *Config) bundler(host *sandbox.Host, logger *slog.Logger) bundler.Config
 		Env:          env,
 		ImportHosts:  slices.Clone(b.ImportHosts),
 		SkipScripts:  slices.Clone(b.SkipScripts),
+		Minify:       b.Minify,
 		FetchTimeout: b.FetchTimeout.Duration,
 		Memory:       b.Memory,
 		Timeout:      b.Timeout.Duration,
