@@ -28,7 +28,8 @@ test: deno ## every test that needs no root; the last line counts them
 	@set -o pipefail; $(GO) test -json ./... | $(GO) run ./contrib/testsummary
 
 proof: deno ## the long tests, tagged proof, and those that need other programs; CI runs them
-	@contrib/need ssh:openssh-client
+	@contrib/need ssh:openssh-client ssh-audit:ssh-audit
+	@/usr/bin/python3 -c 'import pygit2, dulwich' 2> /dev/null || contrib/need libgit2:python3-pygit2 dulwich:python3-dulwich # no programs: always missing
 	@set -o pipefail; $(GO) test -tags proof -timeout 30m -run '^TestProof' -json ./... | $(GO) run ./contrib/testsummary
 
 race: deno

@@ -3,7 +3,6 @@ package gitreceive_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -18,8 +17,6 @@ import (
 
 	"github.com/denofn/denofn/gitreceive"
 )
-
-var kills = flag.Int("kills", 8, "how often TestKill kills the server in the middle of pushes")
 
 // crashEnv makes the test binary the server that TestKill kills: it names the
 // folder that the server serves.
@@ -69,6 +66,10 @@ func serveToBeKilled(dir string) error {
 // new, if git was told so.
 func TestKill(t *testing.T) {
 	t.Parallel()
+	testKill(t, 8)
+}
+
+func testKill(t *testing.T, kills int) {
 	s := &site{t: t, dir: t.TempDir()}
 	s.authorize(s.key("key"))
 	s.repository("app")
@@ -78,7 +79,7 @@ func TestKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, seed))
 	var window time.Duration // how long a push takes; the first one tells
 	inTime, acknowledged := 0, 0
-	for n := range *kills + 1 {
+	for n := range kills + 1 {
 		server, address := s.spawn()
 		s.sshConfig(address)
 		old := s.serverRefs()
@@ -134,7 +135,7 @@ func TestKill(t *testing.T) {
 		server.Process.Signal(syscall.SIGKILL)
 		server.Wait()
 	}
-	t.Logf("%d of %d kills were in the middle of a push, %d pushes were acknowledged", inTime, *kills, acknowledged)
+	t.Logf("%d of %d kills were in the middle of a push, %d pushes were acknowledged", inTime, kills, acknowledged)
 }
 
 func (s *site) serverRefs() string {
