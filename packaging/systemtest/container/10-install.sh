@@ -49,8 +49,8 @@ check "a connection over SSH starts the daemon" starts_by ssh-keyscan -p 2222 12
 check "a connection to the admin socket starts the daemon" starts_by admin http://denofn/v1/functions
 
 unit_files() {
-	systemd-analyze verify denofn.service denofn.socket denofn-ssh.socket denofn-admin.socket 2>&1 | tee said
-	fails eval 'grep denofn said | grep -v "Command .man"' # there are no pages on this machine
+	systemd-analyze verify denofn.service denofn.socket denofn-ssh.socket denofn-admin.socket > said 2>&1 || true # there are no pages on this machine
+	fails eval 'grep denofn said | grep -v "Command .man"'
 	systemd-analyze security denofn.service | tail -n 1
 	systemd-analyze security --threshold=15 denofn.service > /dev/null
 }
