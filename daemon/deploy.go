@@ -67,7 +67,7 @@ func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe boo
 		if err != nil {
 			d.deploys.Refused(dep.pushed)
 			dep.Discard()
-			err = dep.report.refuse(err)
+			err = dep.refuse(err)
 		}
 	}()
 
@@ -96,6 +96,16 @@ func (d *deployer) prepare(ctx context.Context, push *gitreceive.Push, probe boo
 	}
 	dep.report.functions(built, len(functions)-len(changed), dep.change.Remove, d.previous, d.url)
 	return dep, nil
+}
+
+// refuse tells the person who pushes why there is no deployment, and returns what
+// git shows beside the ref. What is the server's fault is logged in full.
+func (dep *deployment) refuse(err error) error {
+	if f := asFault(err); f != nil {
+		dep.deployer.logger.Error("deploy failed", "repository", dep.change.Repository, "commit", dep.change.Commit, "error", err)
+		err = f
+	}
+	return dep.report.refuse(err)
 }
 
 // A source is a function in a pushed tree.
@@ -246,7 +256,7 @@ func (dep *deployment) Activate(context.Context) error {
 	d := dep.deployer
 	if err := d.registry.Activate(dep.change); err != nil {
 		dep.Discard()
-		return dep.report.refuse(fmt.Errorf("activate: %w", err))
+		return dep.refuse(fmt.Errorf("activate: %w", err))
 	}
 	d.pool.Update(poolUpdate(dep.updates, dep.change.Remove))
 	d.publish()

@@ -44,3 +44,11 @@ func (b *logbook) Bytes() (counted, real int) {
 	}
 	return b.bytes, real
 }
+
+// FaultOf returns the message and the hint of the fault that err is, or nothing.
+func FaultOf(err error) (message, hint string) {
+	if f := asFault(err); f != nil {
+		return f.message, f.hint
+	}
+	return "", ""
+}

@@ -134,6 +134,9 @@ func (r *report) refuse(err error) error {
 	r.line("Nothing was changed: what was live is live.")
 	if !ok {
 		r.line("error: %s", err)
+		if f, ok := errors.AsType[*fault](err); ok {
+			r.line("  hint: %s", f.hint)
+		}
 		return err
 	}
 	const most = 20
