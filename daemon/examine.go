@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -136,28 +135,6 @@ func checkState(dir string) admin.Check {
 		check.State, check.Hint = admin.Problem, "make room: pushes fail without"
 	case free < scarceBytes:
 		check.State, check.Hint = admin.Warning, "make room"
-	}
-	return check
-}
-
-// checkKeys counts the lines that may be keys. Which of them are, the log says.
-func checkKeys(path string) admin.Check {
-	check := admin.Check{Name: "keys", State: admin.Good}
-	f, err := os.Open(path)
-	if err != nil {
-		check.State, check.Detail, check.Hint = admin.Problem, fmt.Sprintf("nobody can push: %v", err), "write public keys into it, one a line"
-		return check
-	}
-	defer f.Close()
-	keys := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if line := strings.TrimSpace(lines.Text()); line != "" && line[0] != '#' {
-			keys++
-		}
-	}
-	check.Detail = fmt.Sprintf("%s in %s", count(keys, "key"), path)
-	if keys == 0 {
-		check.State, check.Hint = admin.Problem, "nobody can push: write public keys into it, one a line"
 	}
 	return check
 }

@@ -58,6 +58,20 @@ func (s *steering) Rollback(ctx context.Context, name denofn.FunctionName, id st
 	return &admin.Release{ID: target.ID, Commit: target.Commit, Bytes: target.BundleBytes, Live: true}, nil
 }
 
+// Remove implements admin.API. Like after a rollback, the repository still counts as
+// deployed at its commit, so that a restart leaves the function down.
+func (s *steering) Remove(ctx context.Context, name denofn.FunctionName) error {
+	live, ok := s.registry.Active(name)
+	if !ok {
+		return s.unknown(name)
+	}
+	d := s.deployer
+	commit, _ := d.registry.Deployed(live.Repository)
+	dep := &deployment{deployer: d, report: newReport(io.Discard, false), began: time.Now(), unclaim: func() {}}
+	dep.change = registry.Change{Repository: live.Repository, Commit: commit, Remove: []denofn.FunctionName{name}}
+	return dep.Activate(ctx)
+}
+
 // hostsTaken reports a host of the release that another function of its repository
 // has now. Those of other repositories are found when the name is claimed.
 func (s *steering) hostsTaken(target *denofn.Release) error {

@@ -31,6 +31,7 @@ type fake struct {
 	releases  []admin.Release
 	entries   []admin.LogEntry
 	query     admin.LogsQuery
+	keys      *admin.Keys
 	err       error
 	asked     []string
 	call      admin.Call
@@ -83,6 +84,11 @@ func (f *fake) Logs(_ context.Context, q admin.LogsQuery, each func(admin.LogEnt
 	}
 	return f.err
 }
+func (f *fake) Remove(_ context.Context, name denofn.FunctionName) error {
+	f.asked = append(f.asked, "rm "+string(name))
+	return f.err
+}
+func (f *fake) Keys(context.Context) (*admin.Keys, error) { return f.keys, f.err }
 func (f *fake) Releases(_ context.Context, name denofn.FunctionName) ([]admin.Release, error) {
 	return f.releases, f.err
 }
@@ -143,11 +149,15 @@ func TestClientIsTheAPI(t *testing.T) {
 	if checks, err := c.Doctor(ctx); err != nil || !reflect.DeepEqual(checks, f.checks) {
 		t.Errorf("checks %+v, %v", checks, err)
 	}
-	if err := errors.Join(c.Warm(ctx, "hello"), c.Stop(ctx, "hello")); err != nil || !reflect.DeepEqual(f.asked, []string{"warm hello", "stop hello"}) {
+	if err := errors.Join(c.Warm(ctx, "hello"), c.Stop(ctx, "hello"), c.Remove(ctx, "hello")); err != nil || !reflect.DeepEqual(f.asked, []string{"warm hello", "stop hello", "rm hello"}) {
 		t.Errorf("asked %q, %v", f.asked, err)
 	}
 	if releases, err := c.Releases(ctx, "hello"); err != nil || !reflect.DeepEqual(releases, f.releases) {
 		t.Errorf("releases %+v, %v", releases, err)
+	}
+	f.keys = &admin.Keys{Path: "/k", Keys: []admin.Key{{Name: "ada", Role: "admin", Repositories: []string{"a*"}, Fingerprint: "SHA256:x"}}, Wrong: []string{"line 2: no"}}
+	if keys, err := c.Keys(ctx); err != nil || !reflect.DeepEqual(keys, f.keys) {
+		t.Errorf("keys %+v, %v", keys, err)
 	}
 	f.entries = []admin.LogEntry{{Time: now, Level: "info", Text: "one"}, {Time: now, Release: "00000000000000bb", Stream: "stderr", Level: "error", Request: "r1", Text: "two\nlines"}}
 	var entries []admin.LogEntry

@@ -45,6 +45,10 @@ type API interface {
 	// Rollback makes a former release live: the one that id begins the ID of, or with
 	// an empty id the one before the live one.
 	Rollback(ctx context.Context, name denofn.FunctionName, id string) (*Release, error)
+	// Remove takes a function down. What it keeps in ./data stays.
+	Remove(context.Context, denofn.FunctionName) error
+	// Keys tells who may push.
+	Keys(context.Context) (*Keys, error)
 	// Doctor looks for what is missing.
 	Doctor(context.Context) ([]Check, error)
 }
@@ -133,6 +137,21 @@ type Release struct {
 	Bytes  int64            `json:"bytes"`  // of its bundle
 	Made   time.Time        `json:"made"`
 	Live   bool             `json:"live"`
+}
+
+// Keys is the file of the keys that may push.
+type Keys struct {
+	Path  string   `json:"path"`
+	Keys  []Key    `json:"keys"`
+	Wrong []string `json:"wrong,omitempty"` // lines that are no keys, and why
+}
+
+// A Key is one that may push.
+type Key struct {
+	Name         string   `json:"name"` // the comment behind it
+	Role         string   `json:"role"`
+	Repositories []string `json:"repositories,omitempty"` // patterns; none: all
+	Fingerprint  string   `json:"fingerprint"`
 }
 
 // A Check is one thing that Doctor looked at.

@@ -66,6 +66,17 @@ func (c *Client) Stop(ctx context.Context, name denofn.FunctionName) error {
 	return c.call(ctx, http.MethodPost, "/v1/functions/"+string(name)+"/stop", nil)
 }
 
+// Remove implements API.
+func (c *Client) Remove(ctx context.Context, name denofn.FunctionName) error {
+	return c.call(ctx, http.MethodDelete, "/v1/functions/"+string(name), nil)
+}
+
+// Keys implements API.
+func (c *Client) Keys(ctx context.Context) (*Keys, error) {
+	k := new(Keys)
+	return k, c.call(ctx, http.MethodGet, "/v1/keys", k)
+}
+
 // Logs implements API.
 func (c *Client) Logs(ctx context.Context, q LogsQuery, each func(LogEntry) error) error {
 	path := fmt.Sprintf("/v1/functions/%s/logs?most=%d", q.Function, q.Most)

@@ -45,6 +45,8 @@ func Commands() []Command {
 		logsCommand(),
 		releasesCommand(),
 		rollbackCommand(),
+		rmCommand(),
+		keysCommand(),
 		doctorCommand(),
 	}
 }

@@ -56,7 +56,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	script(newFake(), "ps", "ps --json", "ps hello", "ps --jsn", "ps -h", "warm hello", "stop hello", "warm", "warm a b", "stop ../x",
-		"releases hello", "releases hello --json", "releases", "rollback hello", "rollback hello 00aa", "rollback")
+		"releases hello", "releases hello --json", "releases", "rollback hello", "rollback hello 00aa", "rollback", "rm hello", "rm")
 	script(&fake{functions: []admin.Function{}}, "ps", "ps --json")
 
 	down := newFake()
@@ -78,6 +78,13 @@ func TestCommands(t *testing.T) {
 		{Time: now.Add(time.Second), Level: "error", Stream: "stderr", Request: "r1", Text: "Error: no \x1b[31mdatabase\n    at index.ts:1:1"},
 	}
 	script(writes, "logs hello", "logs -f -n 5 hello", "logs hello --json", "logs hello -n -1", "logs")
+
+	held := &fake{keys: &admin.Keys{Path: "/etc/denofn/authorized_keys", Keys: []admin.Key{
+		{Name: "ada@example", Role: "admin", Fingerprint: "SHA256:aaaa"},
+		{Role: "deploy", Repositories: []string{"blog", "!blog-old"}, Fingerprint: "SHA256:bbbb"},
+	}, Wrong: []string{"line 3: no key"}}}
+	script(held, "keys", "keys --json")
+	script(&fake{keys: &admin.Keys{Path: "/etc/denofn/authorized_keys"}}, "keys")
 
 	good := newFake()
 	good.checks = []admin.Check{{"daemon", admin.Good, "runs", ""}, {"deno", admin.Good, "2.9.6 /usr/lib/denofn/deno", ""}}

@@ -50,6 +50,8 @@ func NewServer(c Config) (*Server, error) {
 	mux.HandleFunc("GET /v1/version", answer(s, func(r *http.Request) (any, error) { return c.API.Version(r.Context()) }))
 	mux.HandleFunc("GET /v1/functions", answer(s, func(r *http.Request) (any, error) { return c.API.Functions(r.Context()) }))
 	mux.HandleFunc("GET /v1/doctor", answer(s, func(r *http.Request) (any, error) { return c.API.Doctor(r.Context()) }))
+	mux.HandleFunc("GET /v1/keys", answer(s, func(r *http.Request) (any, error) { return c.API.Keys(r.Context()) }))
+	mux.HandleFunc("DELETE /v1/functions/{name}", s.do("rm", c.API.Remove))
 	mux.HandleFunc("POST /v1/functions/{name}/warm", s.do("warm", c.API.Warm))
 	mux.HandleFunc("POST /v1/functions/{name}/stop", s.do("stop", c.API.Stop))
 	mux.HandleFunc("POST /v1/functions/{name}/invoke", s.invoke)

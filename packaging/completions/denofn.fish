@@ -11,5 +11,7 @@ complete -c denofn -n '__fish_use_subcommand' -a invoke -d 'call a task, or any 
 complete -c denofn -n '__fish_use_subcommand' -a logs -d 'show the latest entries that a function wrote; the journal has all of them'
 complete -c denofn -n '__fish_use_subcommand' -a releases -d 'list the releases of a function that there are, the live one first'
 complete -c denofn -n '__fish_use_subcommand' -a rollback -d 'go back to a former release of a function, the one before without an ID'
+complete -c denofn -n '__fish_use_subcommand' -a rm -d 'take a function down; a push that has it brings it back'
+complete -c denofn -n '__fish_use_subcommand' -a keys -d 'list the keys that may push, and what each may'
 complete -c denofn -n '__fish_use_subcommand' -a doctor -d 'tell what of the sandbox is in force, what is missing and how to mend it'
 complete -c denofn -n '__fish_use_subcommand' -a version -d 'print the versions of denofn, its bundler and Deno'
