@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,13 +23,7 @@ func openSandbox(c *Config) (*sandbox.Host, error) {
 			return nil, fmt.Errorf("open sandbox: %w", err)
 		}
 	}
-	var missing []string
-	for _, layer := range host.Report() {
-		if !layer.InForce {
-			missing = append(missing, layer.Name)
-			c.Logger.Warn("sandbox layer is missing", "layer", layer.Name, "detail", layer.Detail, "hint", layer.Mend)
-		}
-	}
+	missing := tellMissing(c.Logger, host.Report())
 	if c.RequireSandbox && len(missing) > 0 {
 		err := fmt.Errorf("the sandbox is required and lacks %s", strings.Join(missing, ", "))
 		if c.Sandbox == nil {
@@ -37,6 +32,31 @@ func openSandbox(c *Config) (*sandbox.Host, error) {
 		return nil, err
 	}
 	return host, nil
+}
+
+// tellMissing logs which layers are not in force, those that are mended alike in
+// one record, and returns their names.
+func tellMissing(logger *slog.Logger, layers sandbox.Report) (missing []string) {
+	var mends []string
+	byMend := make(map[string][]sandbox.Layer)
+	for _, layer := range layers {
+		if layer.InForce {
+			continue
+		}
+		missing = append(missing, layer.Name)
+		if byMend[layer.Mend] == nil {
+			mends = append(mends, layer.Mend)
+		}
+		byMend[layer.Mend] = append(byMend[layer.Mend], layer)
+	}
+	for _, mend := range mends {
+		names := make([]string, len(byMend[mend]))
+		for i, layer := range byMend[mend] {
+			names[i] = layer.Name
+		}
+		logger.Warn("sandbox layer is missing", "layer", strings.Join(names, ","), "detail", byMend[mend][0].Detail, "hint", mend)
+	}
+	return missing
 }
 
 // A cell is what contains one process, and what there is to do about it.

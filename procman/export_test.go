@@ -102,3 +102,6 @@ func (o *Outlet) Close() {
 	o.writer.close()
 	o.outlet.close()
 }
+
+// TellMissing is what New says of a sandbox that is not complete.
+var TellMissing = tellMissing
