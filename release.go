@@ -27,6 +27,7 @@ type Release struct {
 	Build       Build          `json:"build,omitzero"`
 	BundleBytes int64          `json:"bundleBytes"`          // 0: a function of static files alone
 	FilesBytes  int64          `json:"filesBytes,omitempty"` // of FilesDir; 0: there is none
+	Workers     int            `json:"workers,omitempty"`    // modules that the code starts as workers
 }
 
 // FilesDir is the folder of a release with the files that its code finds beside

@@ -198,6 +198,7 @@ type Result struct {
 	SourceMap []byte             // main.js.map, to which Code refers by that name
 	Inputs    []denofn.Input     // what was read of the tree, sorted by path
 	Files     map[string][]byte  // more files of the release, by path in its folder
+	Workers   int                // modules that the code starts as workers
 	Warnings  denofn.Diagnostics // worth knowing, not fatal
 }
 

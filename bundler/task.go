@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/denofn/denofn"
@@ -106,7 +107,14 @@ func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 	code, sourceMap := out.Files[mainFile], out.Files[mapFile]
 	delete(included, mainFile)
 	delete(included, mapFile)
+	workers := 0
+	for name := range included {
+		if strings.HasPrefix(name, workersDir+"/") && strings.HasSuffix(name, ".js") {
+			workers++
+		}
+	}
 	return &Result{
+		Workers:   workers,
 		Files:     included,
 		Code:      code,
 		SourceMap: sourceMap,

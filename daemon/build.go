@@ -62,6 +62,7 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		Settings:    f.Settings,
 		Build:       f.Build,
 		BundleBytes: int64(len(result.Code)),
+		Workers:     result.Workers,
 	}
 	files := make(map[string][]byte)
 	if release.BundleBytes > 0 {

@@ -90,6 +90,7 @@ func (f *forker) newCell(l launch, p places, fills bool) (*cell, error) {
 			ReadOnly:  []string{p.dir},
 			ReadWrite: []string{p.runDir},
 			Network:   hasNetwork(r),
+			Workers:   r.Workers > 0,
 			Cgroup:    group,
 			Rlimits: sandbox.Rlimits{
 				OpenFiles:     openFiles(l.limits.concurrency),

@@ -44,6 +44,10 @@ type Profile struct {
 	RemoveOnly []string
 	Network    bool // TCP and UDP sockets, and the files that name resolution needs
 
+	// Workers says that Deno starts workers, each of which is an engine with address
+	// space of its own.
+	Workers bool
+
 	Cgroup  *Cgroup // control group to run in; nil: the daemon's own
 	Rlimits Rlimits
 }
@@ -63,6 +67,9 @@ const (
 	// programDataBytes is the same for any other program, of which a Go one has the
 	// most: its runtime's own tables.
 	programDataBytes = 64 << 20
+	// maxEngines is how many engines a Deno with workers has the address space for
+	// where the group cannot limit memory. They use far less of it.
+	maxEngines = 16
 )
 
 // rlimits returns the limits as the helper sets them.
@@ -80,8 +87,11 @@ func (p *Profile) rlimits() []rlimit {
 	// in: all but the page cache. V8 takes it for the end of memory and dies of it.
 	if c := p.Cgroup; c != nil && !c.memory && c.limits.MemoryMaxBytes > 0 {
 		own := uint64(denoDataBytes)
-		if p.Path != "" {
+		switch {
+		case p.Path != "":
 			own = programDataBytes
+		case p.Workers:
+			own *= maxEngines
 		}
 		all = append(all, rlimit{unix.RLIMIT_DATA, own + uint64(c.limits.MemoryMaxBytes)})
 	}
