@@ -18,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,9 +30,6 @@ import (
 )
 
 func main() {
-	if sandbox.IsHelper() {
-		sandbox.Main()
-	}
 	deno := flag.String("deno", "", "the Deno to run; default: the pinned one below the current folder")
 	n := flag.Int("n", 200, "start: how often each way is started")
 	functions := flag.Int("functions", 200, "many: how many functions")
@@ -65,6 +63,7 @@ func main() {
 type bench struct {
 	deno   string
 	dir    string
+	host   *sandbox.Host
 	missed int
 }
 
@@ -80,11 +79,40 @@ func (b *bench) open() error {
 	if b.deno, err = filepath.Abs(b.deno); err != nil {
 		return err
 	}
-	b.dir, err = os.MkdirTemp("", "b") // short: the path of a socket has 107 bytes
+	if b.dir, err = os.MkdirTemp("", "b"); err != nil { // short: the path of a socket has 107 bytes
+		return err
+	}
+	helper, err := b.helper()
+	if err != nil {
+		return err
+	}
+	b.host, err = sandbox.Open(sandbox.Config{Deno: b.deno, Helper: helper})
 	return err
 }
 
+// helper returns the program that the package puts beside denofn: the one beside
+// this program, or built now.
+func (b *bench) helper() (string, error) {
+	const name = "denofn-sandbox"
+	if own, err := os.Executable(); err == nil {
+		path := filepath.Join(filepath.Dir(own), name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	path := filepath.Join(b.dir, name)
+	build := exec.Command("go", "build", "-o", path, "github.com/denofn/denofn/cmd/denofn-sandbox")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the helper, or put %s beside this program: %w\n%s", name, err, out)
+	}
+	return path, nil
+}
+
 func (b *bench) close() {
+	if b.host != nil {
+		b.host.Close()
+	}
 	if b.dir != "" {
 		os.RemoveAll(b.dir)
 	}
@@ -105,7 +133,7 @@ func (b *bench) pool(name string, change func(*procman.Config)) (*procman.Pool, 
 	dir := filepath.Join(b.dir, name)
 	c := procman.Config{
 		DenoPath: b.deno, RuntimeDir: filepath.Join(dir, "r"), HomeDir: filepath.Join(dir, "home"), CacheDir: filepath.Join(dir, "cache"),
-		StartTimeout: time.Minute,
+		StartTimeout: time.Minute, Sandbox: b.host,
 	}
 	if change != nil {
 		change(&c)

@@ -12,7 +12,7 @@ import (
 // many starts functions until so many are warm, and asks each of them again.
 func (b *bench) many(functions int) error {
 	dir := filepath.Join(b.dir, "m")
-	if err := bundle(dir, small.text); err != nil {
+	if err := bundle(dir, small().text); err != nil {
 		return err
 	}
 	alone := &bare{deno: b.deno, dir: dir, listen: "unix"}

@@ -18,10 +18,13 @@ type module struct {
 	standby    float64 // the most that a standby start may take of a bare one
 }
 
-var (
-	small = module{"small", `export default () => new Response("hello");`, 0.35}
-	large = module{"large", library(463_000) + `export default () => new Response(String(library.length));`, 0.6}
-)
+func small() module {
+	return module{"small", `export default () => new Response("hello");`, 0.35}
+}
+
+func large() module {
+	return module{"large", library(463_000) + `export default () => new Response(String(library.length));`, 0.6}
+}
 
 // library returns that many bytes of code of the kind that bundles consist of:
 // classes and functions, few of which run when the module is loaded.

@@ -68,7 +68,7 @@ func limited(pool *procman.Pool) bool {
 // it.
 func (b *bench) neighbour(window time.Duration) error {
 	quiet := filepath.Join(b.dir, "q")
-	if err := bundle(quiet, small.text); err != nil {
+	if err := bundle(quiet, small().text); err != nil {
 		return err
 	}
 	for i, f := range floods {

@@ -20,7 +20,7 @@ const (
 // start compares the ways to start a function, and what a request and the memory
 // cost then.
 func (b *bench) start(n int) error {
-	for _, m := range []module{small, large} {
+	for _, m := range []module{small(), large()} {
 		if err := b.startModule(m, n); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
