@@ -88,6 +88,10 @@ func (f *fake) Remove(_ context.Context, name denofn.FunctionName) error {
 	f.asked = append(f.asked, "rm "+string(name))
 	return f.err
 }
+func (f *fake) Redeploy(_ context.Context, name string) (string, error) {
+	f.asked = append(f.asked, "redeploy "+name)
+	return "  1 function unchanged\n", f.err
+}
 func (f *fake) Keys(context.Context) (*admin.Keys, error) { return f.keys, f.err }
 func (f *fake) Releases(_ context.Context, name denofn.FunctionName) ([]admin.Release, error) {
 	return f.releases, f.err
@@ -168,6 +172,10 @@ func TestClientIsTheAPI(t *testing.T) {
 	f.entries = nil
 	if err := c.Logs(ctx, query, func(admin.LogEntry) error { return errors.New("none") }); err != nil {
 		t.Errorf("no entries: %v", err)
+	}
+	f.asked = nil
+	if report, err := c.Redeploy(ctx, "app"); err != nil || report != "  1 function unchanged\n" || f.asked[0] != "redeploy app" {
+		t.Errorf("redeploy %q, %q, %v", report, f.asked, err)
 	}
 	f.asked = nil
 	if r, err := c.Rollback(ctx, "hello", "a&b"); err != nil || !reflect.DeepEqual(*r, f.releases[1]) || f.asked[0] != "rollback hello a&b" {

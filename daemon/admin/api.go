@@ -47,6 +47,9 @@ type API interface {
 	Rollback(ctx context.Context, name denofn.FunctionName, id string) (*Release, error)
 	// Remove takes a function down. What it keeps in ./data stays.
 	Remove(context.Context, denofn.FunctionName) error
+	// Redeploy deploys what was last pushed to a repository, or to that of the
+	// function of this name, and returns what a push would have said.
+	Redeploy(ctx context.Context, name string) (string, error)
 	// Keys tells who may push.
 	Keys(context.Context) (*Keys, error)
 	// Doctor looks for what is missing.

@@ -71,6 +71,13 @@ func (c *Client) Remove(ctx context.Context, name denofn.FunctionName) error {
 	return c.call(ctx, http.MethodDelete, "/v1/functions/"+string(name), nil)
 }
 
+// Redeploy implements API.
+func (c *Client) Redeploy(ctx context.Context, name string) (string, error) {
+	var answer redeployed
+	err := c.call(ctx, http.MethodPost, "/v1/redeploy/"+url.PathEscape(name), &answer)
+	return answer.Report, err
+}
+
 // Keys implements API.
 func (c *Client) Keys(ctx context.Context) (*Keys, error) {
 	k := new(Keys)

@@ -45,6 +45,7 @@ func Commands() []Command {
 		logsCommand(),
 		releasesCommand(),
 		rollbackCommand(),
+		redeployCommand(),
 		rmCommand(),
 		keysCommand(),
 		doctorCommand(),

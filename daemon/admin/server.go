@@ -37,6 +37,11 @@ const (
 	statusHeader   = "Denofn-Status"
 )
 
+// redeployed is the answer to a redeploy.
+type redeployed struct {
+	Report string `json:"report"`
+}
+
 // NewServer returns a Server that is not serving yet.
 func NewServer(c Config) (*Server, error) {
 	if c.API == nil || c.Logger == nil || c.MaxInput <= 0 {
@@ -50,6 +55,13 @@ func NewServer(c Config) (*Server, error) {
 	mux.HandleFunc("GET /v1/version", answer(s, func(r *http.Request) (any, error) { return c.API.Version(r.Context()) }))
 	mux.HandleFunc("GET /v1/functions", answer(s, func(r *http.Request) (any, error) { return c.API.Functions(r.Context()) }))
 	mux.HandleFunc("GET /v1/doctor", answer(s, func(r *http.Request) (any, error) { return c.API.Doctor(r.Context()) }))
+	mux.HandleFunc("POST /v1/redeploy/{name}", answer(s, func(r *http.Request) (any, error) {
+		report, err := c.API.Redeploy(r.Context(), r.PathValue("name"))
+		if err == nil {
+			c.Logger.Info("asked over the admin socket", "action", "redeploy", "repository", r.PathValue("name"))
+		}
+		return redeployed{report}, err
+	}))
 	mux.HandleFunc("GET /v1/keys", answer(s, func(r *http.Request) (any, error) { return c.API.Keys(r.Context()) }))
 	mux.HandleFunc("DELETE /v1/functions/{name}", s.do("rm", c.API.Remove))
 	mux.HandleFunc("POST /v1/functions/{name}/warm", s.do("warm", c.API.Warm))

@@ -17,7 +17,7 @@ _denofn() {
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word")
 	elif [[ -z $command ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve ps warm stop invoke logs releases rollback rm keys doctor version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve ps warm stop invoke logs releases rollback redeploy rm keys doctor version' -- "$word")
 	fi
 }
 complete -o filenames -F _denofn denofn

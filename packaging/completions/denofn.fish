@@ -11,6 +11,7 @@ complete -c denofn -n '__fish_use_subcommand' -a invoke -d 'call a task, or any 
 complete -c denofn -n '__fish_use_subcommand' -a logs -d 'show the latest entries that a function wrote; the journal has all of them'
 complete -c denofn -n '__fish_use_subcommand' -a releases -d 'list the releases of a function that there are, the live one first'
 complete -c denofn -n '__fish_use_subcommand' -a rollback -d 'go back to a former release of a function, the one before without an ID'
+complete -c denofn -n '__fish_use_subcommand' -a redeploy -d 'deploy again what was pushed to a repository, or to that of a function'
 complete -c denofn -n '__fish_use_subcommand' -a rm -d 'take a function down; a push that has it brings it back'
 complete -c denofn -n '__fish_use_subcommand' -a keys -d 'list the keys that may push, and what each may'
 complete -c denofn -n '__fish_use_subcommand' -a doctor -d 'tell what of the sandbox is in force, what is missing and how to mend it'

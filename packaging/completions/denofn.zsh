@@ -11,6 +11,7 @@ commands=(
 	'logs:show the latest entries that a function wrote; the journal has all of them'
 	'releases:list the releases of a function that there are, the live one first'
 	'rollback:go back to a former release of a function, the one before without an ID'
+	'redeploy:deploy again what was pushed to a repository, or to that of a function'
 	'rm:take a function down; a push that has it brings it back'
 	'keys:list the keys that may push, and what each may'
 	'doctor:tell what of the sandbox is in force, what is missing and how to mend it'
