@@ -151,6 +151,7 @@ func New(config Config) (*Bundler, error) {
 			spawner: config.Spawner,
 			memory:  int64(cmp.Or(config.Memory, 512<<20)),
 			timeout: cmp.Or(config.Timeout, time.Minute),
+			logger:  config.Logger,
 			slots:   make(chan struct{}, cmp.Or(config.Workers, runtime.GOMAXPROCS(0))),
 		}
 	}

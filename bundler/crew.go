@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/exec"
 	"path"
 	"strconv"
@@ -23,6 +24,7 @@ type crew struct {
 	spawner Spawner
 	memory  int64
 	timeout time.Duration
+	logger  *slog.Logger
 	slots   chan struct{} // one a running job
 
 	mu     sync.Mutex // guards what follows
@@ -81,6 +83,7 @@ func (c *crew) compile(ctx context.Context, files source, j job) (*outcome, erro
 	if failed, ok := errors.AsType[*workError](err); ok {
 		return nil, failed
 	}
+	c.logger.Warn("bundler's worker ended", "entry", j.Entry, "error", errors.Join(err, ended), "said", w.said.String())
 	if w.outOfMemory(ended) {
 		return nil, tooMuch(j.Entry, "it took more than "+denofn.Bytes(c.memory).String()+" of memory (bundler.memory)")
 	}
