@@ -22,7 +22,12 @@ let loaded = false;
 
 // Emptied in place: node:process has another view of the same array.
 const [socket, main] = Deno.args.splice(0);
-if (main) { // imported by a standby process, which must not show
+
+// A standby process listens already and has imported this, which must not show.
+const standby = Symbol.for("denofn.standby");
+const { [standby]: takeOver } = globalThis as { [standby]?: (serves: typeof answer) => typeof server };
+if (takeOver) {
+  delete (globalThis as { [standby]?: unknown })[standby];
   import.meta.main = true;
   Deno.permissions.revokeSync({ name: "read", path: main });
 }
@@ -34,7 +39,7 @@ const soon = (work: () => void) => (timers.get?.call(globalThis) ?? timers.value
 
 // Listening comes before the author's code, so that this never holds the
 // permission to. No request arrives until the process says that it is ready.
-const server = Deno.serve({ path: socket, onListen() {} }, answer);
+const server: Deno.HttpServer = takeOver?.(answer) ?? Deno.serve({ path: socket, onListen() {} }, answer);
 Deno.permissions.revokeSync({ name: "net", host: `unix:${socket}` });
 Deno.permissions.revokeSync({ name: "read", path: socket });
 Deno.permissions.revokeSync({ name: "write", path: socket });

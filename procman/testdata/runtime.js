@@ -4,6 +4,11 @@ const [socket] = Deno.args;
 const control = (text) => Deno.stdout.writeSync(new TextEncoder().encode(`\x1edenofn/1 ${text}\n`));
 
 function serve(handler) {
+  const takeOver = globalThis[Symbol.for("denofn.standby")];
+  if (takeOver) {
+    takeOver(handler);
+    return control("ready");
+  }
   Deno.serve({
     path: socket,
     async onListen() {

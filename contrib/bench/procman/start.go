@@ -71,10 +71,9 @@ func (b *bench) startModule(m module, n int) error {
 			us(quantile(requests[i], 50)), us(quantile(requests[i], 50))-us(quantile(requests[0], 50)),
 			float64(memory[i])/1e6, float64(memory[i])/float64(memory[0]))
 	}
-	bare, ours, standing, peer := took[0], took[1], took[2], took[3]
+	bare, ours, standing := took[0], took[1], took[2]
 	b.judge("cold start, median : bare deno run", ratio(quantile(ours, 50), quantile(bare, 50)), mostCold)
 	b.judge("cold start, p99 : bare deno run", ratio(quantile(ours, 99), quantile(bare, 99)), mostColdP99)
-	b.judge("cold start, median : a TCP port and a READY line", ratio(quantile(ours, 50), quantile(peer, 50)), mostCold)
 	b.judge("cold start, median, milliseconds more than bare", ms(quantile(ours, 50)-quantile(bare, 50)), max(mostOverheadMS, (mostCold-1)*ms(quantile(bare, 50))))
 	b.judge("start from standby, median : bare deno run", ratio(quantile(standing, 50), quantile(bare, 50)), m.standby)
 	b.judge("private memory of a warm function : bare deno run", float64(memory[1])/float64(memory[0]), mostMemory)
