@@ -142,6 +142,7 @@ func TestParseKeys(t *testing.T) {
 		`expiry-time="tomorrow" ` + testKey:                       "expiry-time is",
 		`no-pty,no-X11-forwarding,tunnel="1" ` + testKey + " a b": "a b deploy []",
 		"ssh-ed25519 AAAA":                                        "not a public key",
+		"ssh-dss AAAAB3NzaC1kc3M= a":                              "DSA keys are too weak",
 		"nonsense":                                                "not a public key",
 		testKey + " esc\x1b[31m":                                  `"esc\x1b[31m" deploy []`,
 	} {

@@ -113,7 +113,7 @@ func testKill(t *testing.T, kills int) {
 		}
 		server.Wait()
 
-		server, address = s.spawn() // recovers
+		server, _ = s.spawn() // recovers
 		now := s.serverRefs()
 		moved := strings.Contains(now, want+" refs/heads/main\n")
 		if pushed == nil {

@@ -26,7 +26,7 @@ func FuzzPackets(f *testing.F) {
 		}
 		// What was read is written the same, but for line ends, which are optional.
 		for _, line := range lines {
-			if line == nil || len(line) == 0 {
+			if len(line) == 0 {
 				continue
 			}
 			again, err := gitreceive.PacketLine(line)

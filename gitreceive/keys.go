@@ -122,7 +122,11 @@ func parseKeys(text []byte) ([]parsedKey, []*KeyError) {
 		}
 		public, comment, options, _, err := ssh.ParseAuthorizedKey(line)
 		if err != nil {
-			errs = append(errs, &KeyError{number, "this is not a public key"})
+			message := "this is not a public key"
+			if bytes.Contains(line, []byte("ssh-dss ")) {
+				message = "DSA keys are too weak: make one with ssh-keygen -t ed25519"
+			}
+			errs = append(errs, &KeyError{number, message})
 			continue
 		}
 		key, err := newAuthorizedKey(public, comment, options)
@@ -151,9 +155,6 @@ func newAuthorizedKey(public ssh.PublicKey, comment string, options []string) (*
 func checkStrength(public ssh.PublicKey) error {
 	if _, ok := public.(*ssh.Certificate); ok {
 		return errors.New("certificates are not supported")
-	}
-	if public.Type() == ssh.InsecureKeyAlgoDSA {
-		return errors.New("DSA keys are too weak: make one with ssh-keygen -t ed25519")
 	}
 	if holder, ok := public.(ssh.CryptoPublicKey); ok {
 		if key, ok := holder.CryptoPublicKey().(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {

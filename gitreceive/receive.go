@@ -66,7 +66,7 @@ func (s *session) receivePack(name denofn.RepositoryName) error {
 	packets := newPacketReader(s.in)
 	request, err := readUpdateRequest(packets)
 	if err != nil {
-		return s.fatal(err)
+		return s.fatal(publicly(err))
 	}
 	if request == nil {
 		return nil
@@ -166,14 +166,16 @@ func (p *push) receiveObjects(in *incoming, r *bufio.Reader, meter *meter) error
 
 // checkNames refuses what cannot be a ref, and refs that are named twice.
 func (p *push) checkNames() {
-	seen := make(map[string]bool)
+	times := make(map[string]int)
+	for _, u := range p.request.updates {
+		times[u.name]++
+	}
 	for i, u := range p.request.updates {
-		if seen[u.name] {
+		if times[u.name] > 1 {
 			p.errs[i] = errors.New("it is in this push twice")
 		} else if err := checkRefName(u.name); err != nil {
 			p.errs[i] = err
 		}
-		seen[u.name] = true
 	}
 }
 

@@ -184,6 +184,15 @@ func publicText(err error) (string, bool) {
 	return errInternal.Error(), false
 }
 
+// publicly makes an error of reading a request one that the client is told: it is
+// about what it has sent.
+func publicly(err error) error {
+	if isPublic(err) {
+		return err
+	}
+	return &refusal{err.Error(), ""}
+}
+
 // say writes a line for people and returns exit.
 func (s *session) say(exit int, format string, args ...any) int {
 	fmt.Fprintf(s.stderr, format+"\n", args...)

@@ -185,14 +185,6 @@ func (f *fetch) line(r *fetchRequest, line []byte) error {
 
 func malformed(line []byte) error { return &refusal{fmt.Sprintf("malformed line %.200q", line), ""} }
 
-// publicly makes an error of reading a request one that the client is told.
-func publicly(err error) error {
-	if errors.Is(err, errPacket) {
-		return &refusal{err.Error(), ""}
-	}
-	return err
-}
-
 // object reads the hash of an object that we have.
 func (f *fetch) object(text string) (plumbing.Hash, error) {
 	if !plumbing.IsHash(text) {
