@@ -210,5 +210,12 @@ func (b *Bundler) Bundle(ctx context.Context, source Source) (*Result, error) {
 	}
 	t := &task{bundler: b, source: source, files: newRecorder(source.Tree), packs: packs{dir: b.packsDir()}}
 	defer t.packs.close()
-	return t.run(ctx)
+	result, err := t.run(ctx)
+	if found, ok := errors.AsType[denofn.Diagnostics](err); ok {
+		return nil, tidy(found)
+	}
+	if err == nil {
+		result.Warnings = tidy(result.Warnings)
+	}
+	return result, err
 }

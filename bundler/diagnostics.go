@@ -3,6 +3,7 @@ package bundler
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -77,4 +78,29 @@ func placeOf(name string) string { return strings.TrimPrefix(publicName(name), "
 // publicText takes out of a message what only esbuild has to know.
 func publicText(text string) string {
 	return strings.NewReplacer(esmMark, "", spaceRepo+":", "", spaceURL+":", "").Replace(text)
+}
+
+// maxMessage is the length of the longest message, in characters.
+const maxMessage = 300
+
+// tidy makes every message and hint one line that is no longer than a person
+// reads: they quote what was pushed, which can be anything.
+func tidy(found denofn.Diagnostics) denofn.Diagnostics {
+	for i := range found {
+		found[i].Message, found[i].Hint = oneLine(found[i].Message), oneLine(found[i].Hint)
+	}
+	return found.Sort()
+}
+
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if characters := []rune(text); len(characters) > maxMessage {
+		return string(characters[:maxMessage]) + "…"
+	}
+	return text
 }

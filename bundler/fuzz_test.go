@@ -109,7 +109,7 @@ func FuzzBundle(f *testing.F) {
 			t.Fatalf("%v", err)
 		}
 		for _, d := range found {
-			if strings.Contains(d.Error(), "?esm.mts") || d.Message == "" || strings.Contains(d.Message, "\n") {
+			if strings.Contains(d.Error(), "?esm.mts") || d.Message == "" || len(d.Message) > 2000 || strings.ContainsAny(d.Message+d.Hint, "\n\x1b") {
 				t.Errorf("%q", d.Error())
 			}
 		}

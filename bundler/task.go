@@ -86,7 +86,7 @@ func (t *task) mend(ctx context.Context) (*graph, error) {
 
 func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 	if len(out.Errors) > 0 {
-		return nil, out.Errors.Sort()
+		return nil, out.Errors
 	}
 	if t.source.Check {
 		found, err := t.check(ctx)
@@ -99,7 +99,7 @@ func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 	}
 	included, wrong := t.include()
 	if len(wrong) > 0 {
-		return nil, wrong.Sort()
+		return nil, wrong
 	}
 	for name, content := range out.Files {
 		included[name] = content
@@ -119,7 +119,7 @@ func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 		Code:      code,
 		SourceMap: sourceMap,
 		Inputs:    t.files.inputs(),
-		Warnings:  out.Warnings.Sort(),
+		Warnings:  out.Warnings,
 	}, nil
 }
 
