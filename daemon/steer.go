@@ -30,9 +30,12 @@ type steering struct {
 var _ admin.API = (*steering)(nil)
 
 func (s *steering) Version(ctx context.Context) (*admin.Version, error) {
-	deno, err := DenoVersion(ctx, s.config.Load().Deno)
+	path := s.config.Load().Deno
+	deno, err := DenoVersion(ctx, path)
 	if err != nil {
 		deno = "unknown: " + err.Error()
+	} else {
+		deno += " " + path
 	}
 	return &admin.Version{Denofn: s.version, Bundler: bundler.Version(), Deno: deno}, nil
 }

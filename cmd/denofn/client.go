@@ -25,6 +25,10 @@ func clientCommands() []command {
 	return list
 }
 
+// isLocal reports whether a command is one that is asked most when nothing works.
+// It has an answer without a daemon, and without a configuration that can be read.
+func isLocal(command string) bool { return command == "doctor" || command == "version" }
+
 func runClient(env environment, c admin.Command, args []string) error {
 	flags := newFlags(&env, c.Name, c.Usage())
 	run := c.Define(flags)
@@ -36,13 +40,13 @@ func runClient(env environment, c admin.Command, args []string) error {
 		return errUsage
 	}
 	socket, err := daemon.AdminSocket(env.configPath)
-	if err != nil {
+	if err != nil && !isLocal(c.Name) {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	session := admin.Session{
-		API:   &remote{admin.NewClient(socket), env.configPath},
+		API:   &remote{admin.NewClient(socket), env.configPath, err},
 		Stdin: os.Stdin, Stdout: env.stdout, Stderr: env.stderr, Now: time.Now(),
 	}
 	switch admin.Exit(env.stderr, c.Name, run(ctx, session, args)) {

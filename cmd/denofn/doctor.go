@@ -7,15 +7,19 @@ import (
 	"github.com/denofn/denofn/daemon/admin"
 )
 
-// remote is the API of a running daemon, but for the doctor, who is asked most
-// when none runs.
+// remote is the API of a running daemon, but for what there is to say when none
+// runs.
 type remote struct {
 	*admin.Client
 	configPath string
+	configErr  error // why the socket is not known
 }
 
 // Doctor asks the daemon, or says that there is none and looks for itself.
 func (r *remote) Doctor(ctx context.Context) ([]admin.Check, error) {
+	if r.configErr != nil {
+		return append(daemon.Examine(ctx, r.configPath), admin.Check{Name: "daemon", State: admin.Warning, Detail: "not known: the configuration says where it would be"}), nil
+	}
 	checks, err := r.Client.Doctor(ctx)
 	if err == nil {
 		return append(checks, r.checkVersion(ctx)...), nil

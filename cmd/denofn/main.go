@@ -34,10 +34,7 @@ type environment struct {
 
 func commands() []command {
 	list := []command{{"serve", "receive pushes and serve functions; systemd runs this", serve}}
-	list = append(list, clientCommands()...)
-	return append(list,
-		command{"version", "print the versions of denofn, its bundler and Deno", version},
-	)
+	return append(list, clientCommands()...)
 }
 
 func main() {

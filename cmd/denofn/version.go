@@ -7,31 +7,15 @@ import (
 
 	"github.com/denofn/denofn/bundler"
 	"github.com/denofn/denofn/daemon"
+	"github.com/denofn/denofn/daemon/admin"
 )
 
 // release is set by the linker when a package is built: -X main.release=1.2.3.
 var release string
 
-// version prints one line a part, in a form that a bug report can hold.
-func version(env environment, args []string) error {
-	flags := newFlags(&env, "version", "denofn version")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	fmt.Fprintf(env.stdout, "denofn   %s\n", denofnVersion())
-	fmt.Fprintf(env.stdout, "bundler  %s\n", bundler.Version())
-	config, err := daemon.ReadConfig(env.configPath)
-	if err != nil {
-		fmt.Fprintf(env.stdout, "deno     unknown: %v\n", err)
-		return nil
-	}
-	deno, err := daemon.DenoVersion(context.Background(), config.Deno)
-	if err != nil {
-		fmt.Fprintf(env.stdout, "deno     unknown: %v\n", err)
-		return nil
-	}
-	fmt.Fprintf(env.stdout, "deno     %s %s\n", deno, config.Deno)
-	return nil
+// Version tells what this program is and would run, without asking a daemon.
+func (r *remote) Version(ctx context.Context) (*admin.Version, error) {
+	return &admin.Version{Denofn: denofnVersion(), Bundler: bundler.Version(), Deno: denoVersion(ctx, r.configPath)}, nil
 }
 
 func denofnVersion() string {
@@ -42,4 +26,16 @@ func denofnVersion() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+func denoVersion(ctx context.Context, configPath string) string {
+	config, err := daemon.ReadConfig(configPath)
+	if err != nil {
+		return fmt.Sprintf("unknown: %v", err)
+	}
+	version, err := daemon.DenoVersion(ctx, config.Deno)
+	if err != nil {
+		return fmt.Sprintf("unknown: %v", err)
+	}
+	return version + " " + config.Deno
 }

@@ -49,6 +49,7 @@ func Commands() []Command {
 		rmCommand(),
 		keysCommand(),
 		doctorCommand(),
+		versionCommand(),
 	}
 }
 

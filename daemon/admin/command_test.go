@@ -55,7 +55,7 @@ func TestCommands(t *testing.T) {
 			fmt.Fprintf(&b, "$ denofn %s\n%s\n", line, run(t, api, words...))
 		}
 	}
-	script(newFake(), "ps", "ps --json", "ps hello", "ps --jsn", "ps -h", "warm hello", "stop hello", "warm", "warm a b", "stop ../x",
+	script(newFake(), "version", "version --json", "ps", "ps --json", "ps hello", "ps --jsn", "ps -h", "warm hello", "stop hello", "warm", "warm a b", "stop ../x",
 		"releases hello", "releases hello --json", "releases", "rollback hello", "rollback hello 00aa", "rollback", "rm hello", "rm", "redeploy app", "redeploy .x")
 	script(&fake{functions: []admin.Function{}}, "ps", "ps --json")
 
