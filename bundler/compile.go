@@ -121,7 +121,7 @@ func (c *compiler) build(ctx context.Context, out *outcome, o output) error {
 		return err
 	}
 	out.Errors = append(out.Errors, c.diagnostics(result.Errors)...)
-	out.Warnings = append(out.Warnings, c.diagnostics(result.Warnings)...)
+	out.Warnings = append(out.Warnings, ofAuthor(c.diagnostics(result.Warnings))...)
 	for _, f := range result.OutputFiles {
 		content, err := publicComments(f.Contents), error(nil)
 		if strings.HasSuffix(f.Path, ".map") {

@@ -2,6 +2,7 @@ package bundler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -70,6 +71,14 @@ func hintFor(m api.Message) string {
 		}
 	}
 	return ""
+}
+
+// ofAuthor leaves out what is said of code that the author has not written and
+// cannot change.
+func ofAuthor(found denofn.Diagnostics) denofn.Diagnostics {
+	return slices.DeleteFunc(found, func(d denofn.Diagnostic) bool {
+		return strings.HasPrefix(d.File, spaceNPM+":") || strings.Contains(d.File, "://")
+	})
 }
 
 // placeOf returns the file that esbuild names as a person knows it.

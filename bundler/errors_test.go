@@ -18,6 +18,7 @@ func TestErrors(t *testing.T) {
 	p := newPackages(t)
 	publishAll(p)
 	p.publish("ships-native", "1.0.0", `{"gypfile": true}`, map[string]string{"index.js": "module.exports = 1;", "binding.gyp": "{}"})
+	p.publish("warns", "1.0.0", "", map[string]string{"index.js": "module.exports = (x) => x === -0;\n"})
 	p.publish("broken", "1.0.0", "", map[string]string{"index.js": "module.exports = {;\n"})
 	p.publish("esm-broken", "1.0.0", `{"type": "module"}`, map[string]string{"index.js": "export * from \"./missing.js\";\n"})
 	b := p.bundler(t, bundler.Config{})
@@ -68,6 +69,7 @@ func TestErrors(t *testing.T) {
 			"hello/c.ts":     "export const c = 1;\n",
 		}},
 		{"a warning", map[string]string{"hello/index.ts": "export default () => {\n  if (typeof 1 === \"nmber\") return \"a\";\n  return { a: 1, a: 2 }.a + \"\";\n};\n"}},
+		{"a warning about a package", map[string]string{"hello/index.ts": "import x from \"npm:warns@1.0.0\";\nexport default () => x;\n"}},
 		{"an include that leads out", map[string]string{"hello/index.ts": "export default () => 1;\n", "hello/pages/a": "-> ../../../etc/passwd"}},
 	}
 	var all strings.Builder

@@ -182,6 +182,7 @@ func TestOldAddresses(t *testing.T) {
 		"https://example.org/x/denofn-selfhosted@v1.0.0/packages/micro/mod.ts",
 		"https://example.org/denofn/denofn-selfhosted@0.1/packages/micro/functions/mod.ts",
 		"https://example.org/someone/denofn-selfhosted@main/packages/micro/router/mod.ts",
+		"http://127.0.0.1:8000/_denofn/micro/v1/mod.ts",
 		"https://example.net/someone/denofn-selfhosted/main/packages/micro/mod.ts",
 	} {
 		r := bundle(t, b, map[string]string{"hello/index.ts": "import { createHandler } from \"" + specifier + "\"; export default createHandler(() => \"x\");"})

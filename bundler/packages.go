@@ -149,7 +149,7 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 	case strings.HasPrefix(specifier, "data:"):
 		return api.OnResolveResult{}, nil
 	case strings.HasPrefix(specifier, "node:"):
-		return api.OnResolveResult{}, errors.New("Deno has no such built-in module")
+		return api.OnResolveResult{}, errors.New("no such module is built in")
 	case isRelative(specifier):
 		file, err := p.relative(importer, specifier, isRequire(args.Kind) || !p.isESM(importer))
 		if err != nil {

@@ -70,12 +70,15 @@ const microSpecifier = "denofn/micro"
 // the same path in its repository, whoever the owner and the host.
 var oldMicro = regexp.MustCompile(`^https?://[^/]+/(?:.*/)?(?:denofn|denofn-selfhosted|deno-functions|denoFn)[^/]*(?:/[^/]+)?/(?:packages|src)/micro/(mod|functions/mod|router/mod)\.ts$`)
 
+// ownMicro matches the address at which a daemon serves the library to editors.
+var ownMicro = regexp.MustCompile(`^https?://[^/]+/_denofn/micro/v\d+/mod\.ts$`)
+
 // seedMicro ends the spelling that functions in the first denoFn's own
 // repository used.
 const seedMicro = "src/micro/mod.ts"
 
 func isMicro(specifier string) bool {
-	return specifier == microSpecifier || oldMicro.MatchString(specifier)
+	return specifier == microSpecifier || oldMicro.MatchString(specifier) || ownMicro.MatchString(specifier)
 }
 
 // resolveRepo resolves an import of a module in the tree.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Workers are bundles of their own, beside the included files. What starts one
+// The workers of the web platform are bundles of their own, beside the included files. What starts one
 // names a file of the repository, and finds there a line that imports the bundle.
 
 // workerPrefix is before the path of the entry module of a worker.
