@@ -3,6 +3,7 @@ package manifest_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -60,6 +61,26 @@ func TestSchemaKeys(t *testing.T) {
 	slices.Sort(inSchema)
 	if !reflect.DeepEqual(parser, inSchema) {
 		t.Errorf("the parser has %q, the schema %q", parser, inSchema)
+	}
+}
+
+// People find every key, in the manual page and in the README.
+func TestKeysAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../packaging/man/registry.json.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range schema(t).Properties {
+		if !strings.Contains(string(page), "\n.It Sy "+name+"\n") {
+			t.Errorf("registry.json.5 does not have %s: add  .It Sy %s", name, name)
+		}
+		if name != "$schema" && !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("README.md does not have %s", name)
+		}
 	}
 }
 
