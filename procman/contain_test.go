@@ -191,3 +191,12 @@ func TestRetryInDeno(t *testing.T) {
 	}))
 	b.mustFetch("flaky", "/", "hello")
 }
+
+func TestUsageIsTold(t *testing.T) {
+	b := newBench(t, nil)
+	b.set(b.spec("app", "r1", hello, nil))
+	b.mustFetch("app", "/", "hello")
+	if p := b.status("app").Processes[0]; p.MemoryBytes < 1<<20 || p.CPU <= 0 || p.PID == 0 || p.Started.IsZero() {
+		t.Errorf("process %+v", p)
+	}
+}

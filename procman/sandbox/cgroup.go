@@ -23,6 +23,9 @@ const (
 	basePrefix     = "denofn-" // and the daemon's process ID, below the root of the hierarchy
 )
 
+// supervisorWeight is the daemon's share of contended processors. A function's is 100.
+const supervisorWeight = 1000
+
 // wanted are the controllers that limits need.
 var wanted = []string{"memory", "pids", "cpu"}
 
@@ -171,6 +174,11 @@ func (g *Cgroups) use(base string) error {
 		g.controllers = append(g.controllers, name)
 	}
 	removeGroups(base)
+	if g.Has("cpu") {
+		// Requests to every function go through the daemon. Without a leaf of its own
+		// there is nothing to weigh.
+		_ = os.WriteFile(filepath.Join(base, supervisorName, "cpu.weight"), []byte(strconv.Itoa(supervisorWeight)), 0)
+	}
 	if len(missing) > 0 {
 		return fmt.Errorf("controllers not delegated: %s", strings.Join(missing, ", "))
 	}

@@ -17,3 +17,11 @@ func RemovedMaps(text []byte) map[uint64]int64 {
 
 // JoinOnly makes groups as where the kernel cannot start a process in one.
 func (g *Cgroups) JoinOnly() { g.clones = false }
+
+// ParseProcess is parseProcess and parseState.
+func ParseProcess(status, stat []byte) (Usage, byte) {
+	return parseProcess(status, stat), parseState(stat)
+}
+
+// ParseMembership is parseMembership.
+func ParseMembership(text []byte) (string, error) { return parseMembership(text) }

@@ -27,23 +27,35 @@ func (r Report) Complete() bool {
 	return true
 }
 
-// probe fills in what h can use.
-func probe(h *Host) Report {
-	var r Report
+// Kernel says which layers the kernel offers. Unlike [Open] it takes nothing over,
+// so it cannot know about control groups.
+func Kernel() Report {
+	r, _, _ := kernel()
+	return r
+}
+
+func kernel() (r Report, landlock int, seccomp bool) {
 	if abi, err := landlockABI(); err != nil {
 		r = append(r, Layer{Name: "landlock", Detail: fmt.Sprintf("the kernel does not offer it: %v", err),
 			Mend: "boot a kernel with CONFIG_SECURITY_LANDLOCK, and with landlock in the lsm= boot parameter"})
 	} else {
-		h.landlock = abi
+		landlock = abi
 		r = append(r, Layer{Name: "landlock", InForce: true, Detail: landlockDetail(abi)})
 	}
 	if err := seccompAvailable(); err != nil {
 		r = append(r, Layer{Name: "seccomp", Detail: fmt.Sprintf("the kernel does not offer it: %v", err),
 			Mend: "boot a kernel with CONFIG_SECCOMP_FILTER"})
 	} else {
-		h.seccomp = true
+		seccomp = true
 		r = append(r, Layer{Name: "seccomp", InForce: true, Detail: "filter"})
 	}
+	return r, landlock, seccomp
+}
+
+// probe fills in what h can use.
+func probe(h *Host) Report {
+	var r Report
+	r, h.landlock, h.seccomp = kernel()
 	for _, name := range wanted {
 		l := Layer{Name: name, InForce: h.cgroups.Has(name), Detail: "control group limits"}
 		if !l.InForce {
