@@ -14,6 +14,7 @@ import (
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/daemon/admin"
+	"github.com/denofn/denofn/procman/sandbox"
 )
 
 // Doctor implements admin.API: what Examine finds, and what only a running daemon
@@ -22,14 +23,20 @@ func (s *steering) Doctor(ctx context.Context) ([]admin.Check, error) {
 	checks := []admin.Check{{Name: "daemon", State: admin.Good, Detail: fmt.Sprintf("denofn %s runs as process %d", s.version, os.Getpid())}}
 	checks = append(checks, s.checkConfig())
 	checks = append(checks, examine(ctx, s.config.Load())...)
-	for _, layer := range s.sandbox.Report() {
+	checks = append(checks, checkSandbox(s.sandbox.Report())...)
+	return append(checks, s.checkFunctions()), nil
+}
+
+func checkSandbox(report sandbox.Report) []admin.Check {
+	var checks []admin.Check
+	for _, layer := range report {
 		check := admin.Check{Name: "sandbox: " + layer.Name, State: admin.Good, Detail: layer.Detail}
 		if !layer.InForce {
 			check.State, check.Hint = admin.Warning, layer.Mend
 		}
 		checks = append(checks, check)
 	}
-	return append(checks, s.checkFunctions()), nil
+	return checks
 }
 
 // checkConfig compares the file with what is in force.
@@ -65,13 +72,17 @@ func (s *steering) checkFunctions() admin.Check {
 }
 
 // Examine looks at what a daemon with the configuration at path would find. It
-// needs none to be running.
+// needs none to be running, and says so where that makes a difference.
 func Examine(ctx context.Context, path string) []admin.Check {
-	c, err := ReadConfig(path)
-	if err != nil {
-		return []admin.Check{{Name: "configuration", State: admin.Problem, Detail: err.Error()}}
+	var checks []admin.Check
+	if c, err := ReadConfig(path); err != nil {
+		checks = append(checks, admin.Check{Name: "configuration", State: admin.Problem, Detail: err.Error()})
+	} else {
+		checks = append(checks, admin.Check{Name: "configuration", State: admin.Good, Detail: path})
+		checks = append(checks, examine(ctx, c)...)
 	}
-	return append([]admin.Check{{Name: "configuration", State: admin.Good, Detail: path}}, examine(ctx, c)...)
+	checks = append(checks, checkSandbox(sandbox.Kernel())...)
+	return append(checks, admin.Check{Name: "sandbox: limits", State: admin.Warning, Detail: "not known: the daemon finds out about control groups when it starts"})
 }
 
 func examine(ctx context.Context, c *Config) []admin.Check {

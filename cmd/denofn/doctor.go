@@ -28,8 +28,7 @@ func (r *remote) Doctor(ctx context.Context) ([]admin.Check, error) {
 		return nil, err
 	}
 	down := admin.Explain("daemon", err)
-	checks = append([]admin.Check{down}, daemon.Examine(ctx, r.configPath)...)
-	return append(checks, admin.Check{Name: "sandbox", State: admin.Warning, Detail: "not known: the daemon finds out when it starts"}), nil
+	return append([]admin.Check{down}, daemon.Examine(ctx, r.configPath)...), nil
 }
 
 // checkVersion reports a daemon that an upgrade has left running.
