@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,8 +20,12 @@ import (
 )
 
 // crashEnv makes the test binary the server that TestKill kills: it names the
-// folder that the server serves.
-const crashEnv = "DENOFN_GIT_CRASH"
+// folder that the server serves. With killEnv it kills itself so long after the
+// first connection came in.
+const (
+	crashEnv = "DENOFN_GIT_CRASH"
+	killEnv  = "DENOFN_GIT_KILL"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashEnv); dir != "" {
@@ -33,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveToBeKilled serves a folder, and prints the address.
+// serveToBeKilled serves a folder, and prints the address and each step of a push.
 func serveToBeKilled(dir string) error {
 	store, err := gitreceive.OpenStore(filepath.Join(dir, "repos"))
 	if err != nil {
@@ -49,6 +54,7 @@ func serveToBeKilled(dir string) error {
 		DeployBranch:       "main",
 		Deployer:           &fakeDeployer{},
 		Logger:             slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Step:               func(name string) { fmt.Println(name) },
 	})
 	if err != nil {
 		return err
@@ -58,7 +64,25 @@ func serveToBeKilled(dir string) error {
 		return err
 	}
 	fmt.Println(l.Addr())
+	if after, err := time.ParseDuration(os.Getenv(killEnv)); err == nil {
+		l = &fatalListener{Listener: l, after: after}
+	}
 	return server.Serve(l)
+}
+
+// A fatalListener kills the process some time after the first connection.
+type fatalListener struct {
+	net.Listener
+	after time.Duration
+	once  sync.Once
+}
+
+func (l *fatalListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	l.once.Do(func() {
+		time.AfterFunc(l.after, func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+	})
+	return conn, err
 }
 
 // A server that is killed at any moment of a push of several refs is, after its
@@ -77,10 +101,14 @@ func testKill(t *testing.T, kills int) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, seed))
-	var window time.Duration // how long a push takes; the first one tells
-	inTime, acknowledged := 0, 0
-	for n := range kills + 1 {
-		server, address := s.spawn()
+	// Of a push's time a part is drawn, such that about half of the pushes get to
+	// their end: then every step of them is hit.
+	window := 50 * time.Millisecond
+	acknowledged := 0
+	steps := make(map[string]int) // the last one before each kill
+	for n := range kills {
+		moment := window/3 + time.Duration(random.Int64N(int64(window)))
+		server, address, lines := s.spawn(killEnv + "=" + moment.String())
 		s.sshConfig(address)
 		old := s.serverRefs()
 		s.write("app/big", strings.Repeat(fmt.Sprint("line ", n, "\n"), 20_000))
@@ -88,43 +116,29 @@ func testKill(t *testing.T, kills int) {
 		s.commit("app", fmt.Sprint("commit ", n))
 		s.git("app", "tag", "-a", "-m", "t", fmt.Sprint("t", n))
 		want := s.head("app", "main")
-
-		push := make(chan error, 1)
-		began := time.Now()
-		go func() {
-			_, err := s.run("app", "git", "push", "--atomic", "denofn", "main", "main:also", fmt.Sprint("t", n))
-			push <- err
-		}()
-		// The moment is drawn from the part of a push that follows the login, so that
-		// all of its steps are hit.
-		var pushed error
-		moment := patience
-		if window > 0 {
-			moment = window/3 + time.Duration(random.Int64N(int64(window)*3/4))
+		_, pushed := s.run("app", "git", "push", "--atomic", "denofn", "main", "main:also", fmt.Sprint("t", n))
+		last := "before the pack"
+		for lines.Scan() {
+			last = lines.Text()
 		}
-		select {
-		case pushed = <-push:
-			window = time.Since(began)
-			server.Process.Kill()
-		case <-time.After(moment):
-			server.Process.Kill()
-			inTime++
-			pushed = <-push
-		}
-		server.Wait()
-
-		server, _ = s.spawn() // recovers
-		now := s.serverRefs()
-		moved := strings.Contains(now, want+" refs/heads/main\n")
+		server.Wait() // it has killed itself, or is about to
 		if pushed == nil {
 			acknowledged++
+			window = window * 7 / 8
+		} else {
+			window = window*8/7 + time.Millisecond
+			steps[last]++
 		}
+
+		server, _, _ = s.spawn() // recovers
+		now := s.serverRefs()
+		moved := strings.Contains(now, want+" refs/heads/main\n")
 		switch {
 		case pushed == nil && !moved:
 			t.Errorf("kill %d: the push was acknowledged and is not there", n)
 		case !moved && now != old:
 			t.Errorf("kill %d: the refs are neither old nor new:\n%s\nold:\n%s", n, now, old)
-		case moved && (!strings.Contains(now, want+" refs/heads/also\n") || !strings.Contains(now, fmt.Sprint("refs/tags/t", n))):
+		case moved && (!strings.Contains(now, want+" refs/heads/also\n") || !strings.Contains(now, fmt.Sprint("refs/tags/t", n, "\n"))):
 			t.Errorf("kill %d: half of the refs moved:\n%s", n, now)
 		}
 		if _, err := os.Stat(s.path("repos/app.git")); err == nil {
@@ -132,10 +146,10 @@ func testKill(t *testing.T, kills int) {
 				t.Fatalf("kill %d: git fsck: %v\n%s", n, err, out)
 			}
 		}
-		server.Process.Signal(syscall.SIGKILL)
+		server.Process.Kill()
 		server.Wait()
 	}
-	t.Logf("%d of %d kills were in the middle of a push, %d pushes were acknowledged", inTime, kills, acknowledged)
+	t.Logf("%d pushes were acknowledged; the others were killed after these steps: %v", acknowledged, steps)
 }
 
 func (s *site) serverRefs() string {
@@ -145,11 +159,12 @@ func (s *site) serverRefs() string {
 	return s.git("repos/app.git", "for-each-ref", "--format=%(objectname) %(refname)")
 }
 
-// spawn starts the server in a process of its own.
-func (s *site) spawn() (*exec.Cmd, string) {
+// spawn starts the server in a process of its own, and returns what it prints
+// after its address.
+func (s *site) spawn(environment ...string) (*exec.Cmd, string, *bufio.Scanner) {
 	s.t.Helper()
 	c := exec.CommandContext(context.Background(), os.Args[0])
-	c.Env = append(os.Environ(), crashEnv+"="+s.dir)
+	c.Env = append(append(os.Environ(), crashEnv+"="+s.dir), environment...)
 	var stderr strings.Builder
 	c.Stderr = &stderr
 	out, err := c.StdoutPipe()
@@ -160,10 +175,10 @@ func (s *site) spawn() (*exec.Cmd, string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
 		c.Wait()
-		s.t.Fatalf("the server does not come up: %v\n%s", err, stderr.String())
+		s.t.Fatalf("the server does not come up:\n%s", stderr.String())
 	}
-	return c, strings.TrimSpace(line)
+	return c, lines.Text(), lines
 }
