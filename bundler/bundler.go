@@ -128,6 +128,8 @@ type Bundler struct {
 	fetching  sync.Mutex // held by the one that runs Deno on the shared cache; guards the next two
 	grown     int64      // bytes added to the cache since it was collected
 	collected time.Time
+	queueing  sync.Mutex // guards queue
+	queue     []*asked
 
 	deno func() (string, error) // its version, found out once
 }

@@ -60,7 +60,9 @@ func newBundler(t *testing.T) *bundler.Bundler {
 func newBundlerWith(t *testing.T, config bundler.Config) *bundler.Bundler {
 	t.Helper()
 	config.DenoPath = denotest.Path(t)
-	config.Spawner = bundler.PlainSpawner(config.DenoPath)
+	if config.Spawner == nil {
+		config.Spawner = bundler.PlainSpawner(config.DenoPath)
+	}
 	b, err := bundler.New(config)
 	if err != nil {
 		t.Fatal(err)

@@ -39,11 +39,11 @@ func children(t *testing.T) []string {
 // A source that takes more memory than there is fails alone: the daemon and what
 // is bundled after it do not notice.
 func TestWorkerOutOfMemory(t *testing.T) {
-	b := newBundlerWith(t, bundler.Config{CacheDir: t.TempDir(), Memory: 48 << 20})
+	b := newBundlerWith(t, bundler.Config{CacheDir: t.TempDir(), Memory: 128 << 20})
 	huge := "export default [" + strings.Repeat("{a:[1,{b:2}]},", 1<<20) + "];\n"
 	_, err := b.Bundle(t.Context(), bundler.Source{Tree: newTree(map[string]string{"hello/index.ts": huge}), Entry: "hello/index.ts"})
 	found, ok := errors.AsType[denofn.Diagnostics](err)
-	if !ok || found[0].File != "hello/index.ts" || !strings.Contains(found[0].Message, "more than 48M of memory") {
+	if !ok || found[0].File != "hello/index.ts" || !strings.Contains(found[0].Message, "more than 128M of memory") {
 		t.Fatalf("got %v", err)
 	}
 	bundle(t, b, map[string]string{"hello/index.ts": `export default () => "fine";`})

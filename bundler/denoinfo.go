@@ -61,15 +61,16 @@ type lockNPM struct {
 func (l lockNPM) ofOnePlatform() bool { return len(l.OS)+len(l.CPU) > 0 }
 
 // readLock reads a lock file; one that is not there is empty.
-func readLock(name string) (denoLock, error) {
+func readLock(name string) ([]byte, denoLock, error) {
 	content, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return denoLock{}, nil
+		return nil, denoLock{}, nil
 	}
 	if err != nil {
-		return denoLock{}, err
+		return nil, denoLock{}, err
 	}
-	return parseLock(content)
+	lock, err := parseLock(content)
+	return content, lock, err
 }
 
 func parseLock(content []byte) (denoLock, error) {
@@ -90,9 +91,16 @@ type reader struct {
 	needed  map[string]bool        // IDs of the packages to pack
 }
 
-// read follows the imports of the question.
+func newReader(dir string, info denoInfo, lock denoLock) *reader {
+	return &reader{
+		dir: dir, info: info, lock: lock,
+		graph:   &graph{Imports: make(map[string]map[string]target), Remote: make(map[string]remoteModule), Packages: make(map[string]npmPackage)},
+		modules: make(map[string]*denoModule), local: make(map[string]string), needed: make(map[string]bool),
+	}
+}
+
+// read follows the imports of a question.
 func (r *reader) read(q question) {
-	r.modules, r.local, r.needed = make(map[string]*denoModule), make(map[string]string), make(map[string]bool)
 	for i := range r.info.Modules {
 		r.modules[r.info.Modules[i].Specifier] = &r.info.Modules[i]
 	}

@@ -54,11 +54,12 @@ func ReadMessages(content []byte) error {
 
 // ReadAnswers makes a graph of what Deno says and of a lock file.
 func ReadAnswers(info, lock []byte) {
-	r := &reader{dir: "/work", graph: &graph{Imports: make(map[string]map[string]target), Remote: make(map[string]remoteModule)}}
-	if json.Unmarshal(info, &r.info) != nil {
+	var said denoInfo
+	if json.Unmarshal(info, &said) != nil {
 		return
 	}
-	r.lock, _ = parseLock(lock)
+	parsed, _ := parseLock(lock)
+	r := newReader("/work", said, parsed)
 	r.read(question{Wants: []want{{Importer: "hello/index.ts"}}})
 	for id := range r.needed {
 		r.dependencies(id)

@@ -1,6 +1,7 @@
 package bundler
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,9 +25,11 @@ import (
 // they are, and nothing of the function's code.
 const rootsModule = ".denofn-roots.ts"
 
-// fetch has Deno find, download and verify what a question is about, and packs
-// it; bytes is by how much the packs have grown. The Bundler's fetching is held.
-func (b *Bundler) fetch(ctx context.Context, q question) (g *graph, bytes int64, err error) {
+// fetch has Deno find, download and verify what questions are about, and packs it.
+// It returns a graph for each, or none where they cannot be told apart; grown is by
+// how many bytes the packs have grown. The Bundler's fetching is held.
+func (b *Bundler) fetch(ctx context.Context, several []*asked) (graphs []*graph, grown int64, err error) {
+	q := join(several)
 	dir, err := b.workDir()
 	if err != nil {
 		return nil, 0, fmt.Errorf("make work folder: %w", err)
@@ -45,21 +48,33 @@ func (b *Bundler) fetch(ctx context.Context, q question) (g *graph, bytes int64,
 	if err := json.Unmarshal(out, &info); err != nil {
 		return nil, 0, fmt.Errorf("read the graph of deno info: %w", err)
 	}
-	lock, err := readLock(filepath.Join(dir, q.Lock))
+	written, lock, err := readLock(filepath.Join(dir, q.Lock))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read deno.lock: %w", err)
 	}
-	r := &reader{dir: dir, info: info, lock: lock, graph: &graph{
-		Imports: make(map[string]map[string]target), Remote: make(map[string]remoteModule), Packages: make(map[string]npmPackage),
-	}}
-	r.read(q)
-	if err := b.refetch(ctx, dir, q, r, before); err != nil {
+	if len(several) > 1 && !bytes.Equal(written, q.Files[q.Lock]) {
+		return nil, 0, nil // Deno has chosen a version, and for one alone it may choose another
+	}
+	needed := make(map[string]bool)
+	var readers []*reader
+	for _, a := range several {
+		r := newReader(dir, info, lock)
+		r.read(a.question)
+		maps.Copy(needed, r.needed)
+		readers = append(readers, r)
+	}
+	if err := b.refetch(ctx, dir, q, readers[0], needed, before); err != nil {
 		return nil, 0, err
 	}
-	if bytes, err = b.pack(r); err != nil {
-		return nil, 0, fmt.Errorf("pack modules: %w", err)
+	for _, r := range readers {
+		bytes, err := b.pack(r)
+		if err != nil {
+			return nil, 0, fmt.Errorf("pack modules: %w", err)
+		}
+		grown += bytes
+		graphs = append(graphs, r.graph)
 	}
-	return r.graph, bytes, nil
+	return graphs, grown, nil
 }
 
 // fetchFlags are the flags of every run: nothing is installed beside the
@@ -162,9 +177,9 @@ func unpacked(denoDir string) map[string]bool {
 
 // refetch makes sure that every package that has to be packed was unpacked by this
 // very run, against the hash in this very lock file.
-func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader, before map[string]bool) error {
+func (b *Bundler) refetch(ctx context.Context, dir string, q question, r *reader, needed, before map[string]bool) error {
 	again := false
-	for id := range r.needed {
+	for id := range needed {
 		p := r.info.NPM[id]
 		if _, ok := b.noted(r.lock.NPM[id].Integrity); ok {
 			continue

@@ -102,7 +102,7 @@ func bareError(specifier string) target {
 // A question is all that an answer of Deno depends on, and the key under which
 // it is kept.
 type question struct {
-	Dir   string            `json:"dir"` // the function's folder
+	Dir   string            `json:"dir"` // where Deno is asked
 	Wants []want            `json:"wants"`
 	Files map[string][]byte `json:"files"` // settings, by path
 	Lock  string            `json:"lock"`  // path of the lock file
@@ -140,25 +140,7 @@ func (b *Bundler) ask(ctx context.Context, q question) (*graph, error) {
 			return nil, fmt.Errorf("make cache: %w", err)
 		}
 	}
-	// Deno verifies a package when it unpacks it, and never again. That a package
-	// was unpacked by this run and for this lock file can only be told when there
-	// is one run at a time.
-	b.fetching.Lock()
-	defer b.fetching.Unlock()
-	if g, ok := b.kept(key); ok {
-		return g, nil
-	}
-	g, bytes, err := b.fetch(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if g.whole() {
-		if err := b.keep(key, g); err != nil {
-			return nil, fmt.Errorf("write cache: %w", err)
-		}
-	}
-	b.collectSoon(bytes)
-	return g, nil
+	return b.askTogether(ctx, &asked{question: q, key: key})
 }
 
 // whole reports whether every import was found. What was not may be tomorrow.

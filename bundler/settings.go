@@ -2,6 +2,7 @@ package bundler
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -23,7 +24,8 @@ type settings struct {
 	// lock is the path of the lock file: the one that is there, or where Deno would
 	// make it.
 	lock string
-	// dir is the folder of the function, in which Deno is asked.
+	// dir is the nearest folder with settings, in which Deno is asked: all functions
+	// that have the same are asked about at once.
 	dir string
 	// resolves says that there is something to look up bare names in.
 	resolves bool
@@ -49,7 +51,7 @@ type denoConfig struct {
 // it. Each file it looked for becomes an input of the function, also one that is
 // not there: made later, it would count.
 func readSettings(files *recorder, dir string) (*settings, denofn.Diagnostics) {
-	s := &settings{dir: dir, files: make(map[string][]byte), compilerOptions: make(map[string]json.RawMessage)}
+	s := &settings{files: make(map[string][]byte), compilerOptions: make(map[string]json.RawMessage)}
 	var found denofn.Diagnostics
 	var root string // of the last folder with settings: the root of the workspace
 	for {
@@ -60,6 +62,7 @@ func readSettings(files *recorder, dir string) (*settings, denofn.Diagnostics) {
 				continue
 			}
 			s.files[at] = content
+			s.dir = cmp.Or(s.dir, dir)
 			switch name {
 			case "deno.lock":
 				if s.lock == "" {
@@ -84,6 +87,7 @@ func readSettings(files *recorder, dir string) (*settings, denofn.Diagnostics) {
 		}
 		dir = path.Dir(dir)
 	}
+	s.dir = cmp.Or(s.dir, ".")
 	if s.lock == "" {
 		s.lock = path.Join(root, "deno.lock")
 	}
