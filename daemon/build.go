@@ -23,6 +23,11 @@ type build struct {
 	took     time.Duration
 }
 
+// buildsAtOnce is how many functions of a push are being built. The bundler works
+// on as many as there are processors; the others may be waiting for one answer of
+// Deno's about all of them.
+const buildsAtOnce = 64
+
 // build bundles the functions side by side. The findings of all of them are
 // reported together.
 func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions []source, report *report) ([]build, error) {
@@ -30,7 +35,7 @@ func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions [
 	errs := make([]error, len(functions))
 	var done atomic.Int32
 	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(buildsAtOnce)
 	for i, f := range functions {
 		group.Go(func() error {
 			builds[i], errs[i] = d.bundle(ctx, push, f)
