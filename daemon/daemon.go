@@ -219,7 +219,7 @@ func (d *Daemon) reconcile(ctx context.Context) error {
 	if err := d.deployer.catchUp(ctx, d.config.DeployBranch); err != nil {
 		return err
 	}
-	d.deployer.collect()
+	d.deployer.collectAll()
 	return nil
 }
 

@@ -35,6 +35,7 @@ type deployer struct {
 	unversioned atomic.Bool                     // modules may be imported without a version; replaced likewise
 	check       bool                            // type errors refuse any push
 	baseURL     string                          // of the gateway, for people: "http://127.0.0.1:8000"
+	collector   collector
 	logger      *slog.Logger
 	last        atomic.Pointer[lastDeploy] // nil: none since the start
 }
@@ -261,9 +262,7 @@ func (dep *deployment) Activate(context.Context) error {
 	d.pool.Update(poolUpdate(dep.updates, dep.change.Remove))
 	d.publish()
 	dep.unclaim()
-	if len(dep.change.Set) > 0 {
-		d.collect(dep.change.Set...)
-	}
+	d.collect(dep.change.Set, dep.change.Remove)
 	took := time.Since(dep.began)
 	d.deploys.Live(dep.pushed, len(dep.change.Set)+len(dep.change.Remove), took)
 	dep.report.live(len(dep.change.Set), len(dep.change.Remove), took)

@@ -320,6 +320,19 @@ func (p *Pool) statuses() []Status {
 	return all
 }
 
+// Running returns the releases that a process runs which has not been reaped yet,
+// one for each process: also those of functions that were removed, and of processes
+// that are not in a Snapshot.
+func (p *Pool) Running() []*denofn.Release {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	running := make([]*denofn.Release, 0, len(p.instances))
+	for in := range p.instances {
+		running = append(running, in.spec.Release)
+	}
+	return running
+}
+
 func overall(processes []ProcessStatus, failed bool) State {
 	for _, state := range []State{Ready, Starting, Draining} {
 		if slices.ContainsFunc(processes, func(s ProcessStatus) bool { return s.State == state }) {
