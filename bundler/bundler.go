@@ -172,10 +172,12 @@ func (b *Bundler) Close() error {
 	return nil
 }
 
-// compile compiles in a worker, if there are any.
-func (b *Bundler) compile(ctx context.Context, files source, j job) (*outcome, error) {
+// compile compiles in a worker, if there are any, and says how long that took.
+func (b *Bundler) compile(ctx context.Context, files source, j job) (*outcome, time.Duration, error) {
 	if b.crew == nil {
-		return compile(ctx, files, j)
+		began := time.Now()
+		out, err := compile(ctx, files, j)
+		return out, time.Since(began), err
 	}
 	return b.crew.compile(ctx, files, j)
 }
@@ -203,6 +205,7 @@ type Result struct {
 	Files     map[string][]byte  // more files of the release, by path in its folder
 	Workers   int                // modules that the code starts as workers
 	Warnings  denofn.Diagnostics // worth knowing, not fatal
+	Took      time.Duration      // the work on it, without its turn or that of Deno
 }
 
 // Bundle bundles a function. Errors about its source are denofn.Diagnostics.

@@ -53,14 +53,20 @@ type worker struct {
 	retire  *time.Timer // while it is idle
 }
 
-// compile has a worker compile.
-func (c *crew) compile(ctx context.Context, files source, j job) (*outcome, error) {
+// compile has a worker compile, when it is its turn, and says how long that took.
+func (c *crew) compile(ctx context.Context, files source, j job) (*outcome, time.Duration, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
+	began := time.Now()
+	out, err := c.work(ctx, files, j)
+	return out, time.Since(began), err
+}
+
+func (c *crew) work(ctx context.Context, files source, j job) (*outcome, error) {
 	w, err := c.get()
 	if err != nil {
 		return nil, fmt.Errorf("start bundler: %w", err)

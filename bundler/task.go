@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/denofn/denofn"
 )
@@ -22,6 +23,7 @@ type task struct {
 	packs    packs
 	settings *settings // nil until something needs them
 	wanted   map[want]bool
+	took     time.Duration
 
 	mu      sync.Mutex // guards what follows: without workers, esbuild asks from many goroutines
 	damaged []string   // packs that are not what was put there, or gone
@@ -38,7 +40,8 @@ func (t *task) run(ctx context.Context) (*Result, error) {
 	t.wanted = make(map[want]bool)
 	j := job{Entry: t.source.Entry, Minify: t.bundler.config.Minify}
 	for range maxRounds {
-		out, err := t.bundler.compile(ctx, t, j)
+		out, took, err := t.bundler.compile(ctx, t, j)
+		t.took += took
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +118,7 @@ func (t *task) result(ctx context.Context, out *outcome) (*Result, error) {
 	}
 	return &Result{
 		Workers:   workers,
+		Took:      t.took,
 		Files:     included,
 		Code:      code,
 		SourceMap: sourceMap,

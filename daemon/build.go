@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +47,6 @@ func (d *deployer) build(ctx context.Context, push *gitreceive.Push, functions [
 }
 
 func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) (build, error) {
-	began := time.Now()
 	result, err := d.bundleModule(ctx, bundler.Source{
 		Tree: f.tree, Entry: f.Entry, Dir: f.Dir, Include: f.Build.Include,
 		Check: f.Build.Check || d.check, AllowUnversioned: d.unversioned.Load(),
@@ -82,7 +80,7 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		return build{}, err
 	}
 	release.ID = registry.ID(release, files)
-	return build{release, files, staticBytes, result.Warnings, time.Since(began)}, nil
+	return build{release, files, staticBytes, result.Warnings, result.Took}, nil
 }
 
 // bundleModule bundles the function's module, if it has one: a function may be
