@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/denofn/denofn"
 	"github.com/denofn/denofn/daemon/gateway"
+	"github.com/denofn/denofn/daemon/metrics"
 	"github.com/denofn/denofn/micro/denotest"
 	"github.com/denofn/denofn/procman"
 	"github.com/denofn/denofn/procman/sandbox"
@@ -42,6 +45,15 @@ async function answer(request) {
 		socket.onmessage = (e) => e.data === "close me" ? socket.close(4321, "as asked") : socket.send(e.data);
 		socket.onclose = (e) => seen.push("closed " + e.code);
 		return response;
+	}
+	if (path === "/wait" || path === "/endless") {
+		request.signal.addEventListener("abort", () => seen.push("aborted " + path));
+		seen.push("began " + path);
+		if (path === "/wait") await new Promise(() => {});
+		return new Response(new ReadableStream({
+			start(c) { c.enqueue(new TextEncoder().encode("first")); },
+			cancel() { seen.push("cancelled " + path); },
+		}));
 	}
 	let body;
 	try {
@@ -242,5 +254,79 @@ func TestStreamFromDeno(t *testing.T) {
 		if chunked := len(response.TransferEncoding) == 1; chunked != (version == "1.1") {
 			t.Errorf("HTTP/%s: transfer encoding %q", version, response.TransferEncoding)
 		}
+	}
+}
+
+// A client that leaves is noticed by the function, whether it still waits for the
+// answer, reads it, or has only half sent its request.
+func TestClientLeavesDeno(t *testing.T) {
+	b := openDeno(t, nil)
+	sawOf := func(what string) {
+		t.Helper()
+		all := ""
+		until(t, "the function saw "+what, func() bool {
+			all += b.seen()
+			return strings.Contains(all, what)
+		})
+	}
+	c := b.dial().say("GET /hello/wait HTTP/1.1\r\nHost: a\r\n\r\n")
+	sawOf("began /wait")
+	c.Close()
+	sawOf("aborted /wait")
+
+	c = b.dial().say("GET /hello/endless HTTP/1.1\r\nHost: a\r\n\r\n")
+	sawOf("began /endless")
+	c.Close()
+	sawOf("cancelled /endless")
+
+	c = b.dial().say("POST /hello/half HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+	until(t, "the request is in flight", func() bool { return strings.Contains(b.scrape(), `denofn_http_requests_in_flight{function="hello"} 1`) })
+	c.Close()
+	sawOf("broken POST /half")
+	until(t, "nothing is in flight", func() bool { return strings.Contains(b.scrape(), `denofn_http_requests_in_flight{function="hello"} 0`) })
+}
+
+// scrape returns the gateway's metrics as Prometheus reads them.
+func (b *box) scrape() string {
+	handler, err := metrics.Handler(b.gateway.Metrics()...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+// Deno's own WebSocket, which is another implementation than the test's, talks to a
+// function through the gateway as it would without.
+func TestDenoTalksToDeno(t *testing.T) {
+	b := openDeno(t, nil)
+	script := filepath.Join(t.TempDir(), "client.js")
+	text := `
+const ws = new WebSocket(Deno.args[0]);
+ws.binaryType = "arraybuffer";
+await new Promise((done, failed) => { ws.onopen = done; ws.onerror = (e) => failed(e.message); });
+const next = () => new Promise((done) => ws.onmessage = (e) => done(e.data));
+for (const n of [0, 1, 125, 126, 65535, 65536, 300000]) {
+	for (const sent of ["\u00fc".repeat(n), new Uint8Array(n).fill(n & 255)]) {
+		const answer = next();
+		ws.send(sent);
+		const got = await answer;
+		const same = typeof sent === "string" ? got === sent : got.byteLength === n && new Uint8Array(got).every((b) => b === (n & 255));
+		if (!same) throw new Error("message of " + n + " came back as " + (got.length ?? got.byteLength));
+	}
+}
+ws.send("close me");
+const { code, reason, wasClean } = await new Promise((done) => ws.onclose = done);
+console.log(code, reason, wasClean);
+`
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(denotest.Path(t), "run", "--quiet", "--no-prompt", "--no-config", "--allow-net", script, "ws://"+b.address+"/hello/ws")
+	command.Env = []string{"DENO_DIR=" + t.TempDir(), "NO_COLOR=1"}
+	out, err := command.CombinedOutput()
+	if err != nil || string(out) != "4321 as asked true\n" {
+		t.Errorf("%q, %v", out, err)
 	}
 }

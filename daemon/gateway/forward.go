@@ -166,5 +166,5 @@ func appendAddress(b []byte, addr netip.Addr, quote bool) []byte {
 
 // isPathPrefix reports whether b can stand before a path.
 func isPathPrefix(b []byte) bool {
-	return len(b) > 1 && b[0] == '/' && b[1] != '/' && b[len(b)-1] != '/' && bytes.IndexAny(b, " ,?#\"\\<>") < 0
+	return len(b) > 1 && b[0] == '/' && b[1] != '/' && b[len(b)-1] != '/' && !bytes.ContainsAny(b, " ,?#\"\\<>")
 }

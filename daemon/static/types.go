@@ -138,5 +138,5 @@ func isShortHash(s string) bool {
 			return false
 		}
 	}
-	return digit && upper && (lower || strings.IndexAny(s, "0189-_") < 0)
+	return digit && upper && (lower || !strings.ContainsAny(s, "0189-_"))
 }
