@@ -163,7 +163,9 @@ func TestLimits(t *testing.T) {
 			}
 			return nil
 		})
-		s.refused("1 other pushes are being received\nhint: push again in a moment", "app", "push", "ssh://git@denofn/other", "main")
+		if out := s.refused("! [remote rejected] main -> main (too many other pushes are being received)", "app", "push", "ssh://git@denofn/other", "main"); !strings.Contains(out, "remote: hint: push again in a moment") {
+			t.Errorf("push said\n%s", out)
+		}
 		close(hold)
 		if err := <-first; err != nil {
 			t.Error(err)

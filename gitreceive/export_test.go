@@ -53,6 +53,12 @@ func ReadUpdateRequest(text []byte) (lines []string, sendsPack bool, err error) 
 	return lines, r.sendsPack(), nil
 }
 
+// Meter returns what shows long work on a terminal.
+func Meter(w io.Writer) (update func(stage string, done, total int) error, end func()) {
+	m := &meter{w: w}
+	return m.update, m.end
+}
+
 // Names under which other things are tested.
 var (
 	SplitWords   = splitWords

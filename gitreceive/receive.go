@@ -40,19 +40,6 @@ const (
 
 // receivePack serves git push.
 func (s *session) receivePack(name denofn.RepositoryName) error {
-	var pushedTo *Repository
-	defer func() {
-		if pushedTo != nil { // when the place among the pushes is free again
-			s.server.idle.consider(pushedTo)
-		}
-	}()
-	if !s.server.pushes.tryAcquire() {
-		return s.fatal(&refusal{
-			fmt.Sprintf("%d other pushes are being received", s.server.config.Limits.Pushes),
-			"push again in a moment, or raise git.max_pushes in denofn.toml",
-		})
-	}
-	defer s.server.pushes.release()
 	if err := s.server.config.Store.checkNew(name); err != nil {
 		return s.fatal(err)
 	}
@@ -64,7 +51,9 @@ func (s *session) receivePack(name denofn.RepositoryName) error {
 		return err
 	}
 	packets := newPacketReader(s.in)
+	asking := time.AfterFunc(s.server.config.Limits.Time, s.close) // hooks of the client may run for long
 	request, err := readUpdateRequest(packets)
+	asking.Stop()
 	if err != nil {
 		return s.fatal(publicly(err))
 	}
@@ -75,8 +64,8 @@ func (s *session) receivePack(name denofn.RepositoryName) error {
 	if err != nil {
 		return s.fatal(err)
 	}
+	defer s.server.idle.consider(repository)
 	defer release()
-	pushedTo = repository
 	p := &push{session: s, repository: repository, request: request, progress: s.stderr, errs: make([]error, len(request.updates))}
 	if request.capabilities.has("side-band-64k") {
 		p.side = &sideBand{most: sideBand64k, w: s.out}
@@ -96,23 +85,32 @@ func (p *push) run(packets *packetReader) error {
 	defer cancel()
 	p.ctx = ctx
 	stop := p.side.keepAlive()
-	unpack := p.receive(packets.r)
-	if unpack == nil {
-		p.update()
-	}
-	if p.relies {
-		p.repository.packsMu.RUnlock()
-	}
-	if p.incoming != nil {
-		if err := p.incoming.drop(); err != nil {
-			p.logger.Error("quarantine not dropped", "error", err)
-		}
-	}
+	unpack := p.receiveInTurn(packets.r)
 	stop()
 	p.log(unpack)
 	err := p.report(unpack)
 	if unpack != nil && err == nil {
 		p.drain(packets.r)
+	}
+	return err
+}
+
+// receiveInTurn does everything between the request and the report, if there are
+// not too many pushes already. Its error is one of the pack, and so of all refs.
+func (p *push) receiveInTurn(r *bufio.Reader) error {
+	if !p.server.pushes.tryAcquire() {
+		return p.tell(&refusal{"too many other pushes are being received", "push again in a moment, or raise git.max_pushes in denofn.toml"})
+	}
+	defer p.server.pushes.release()
+	err := p.receive(r)
+	if err == nil {
+		p.update()
+	}
+	if p.relies {
+		p.repository.packsMu.RUnlock()
+	}
+	if err := p.incoming.drop(); err != nil {
+		p.logger.Error("quarantine not dropped", "error", err)
 	}
 	return err
 }

@@ -34,8 +34,9 @@ type Store struct {
 	open map[denofn.RepositoryName]*Repository
 }
 
-// OpenStore opens the repositories in dir, which it makes if need be, and drops
-// what pushes that were cut off have left behind.
+// OpenStore opens the repositories in dir, which it makes if need be, drops what
+// pushes that were cut off have left behind, and takes in what git's own tools have
+// written.
 func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -55,7 +56,8 @@ func OpenStore(dir string) (*Store, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if err := s.repository(name).clean(); err != nil {
+		r := s.repository(name)
+		if err := errors.Join(r.clean(), r.packLoose()); err != nil {
 			return nil, fmt.Errorf("clean up repository %s: %w", name, err)
 		}
 	}

@@ -28,6 +28,7 @@ type fetch struct {
 	head       string // the branch that HEAD names
 	own        map[plumbing.Hash]bool
 	packets    *packetReader
+	asking     *time.Timer // cuts off a client that does not come to the point
 }
 
 // A fetchRequest is what a client wants.
@@ -51,6 +52,8 @@ func (s *session) uploadPack(name denofn.RepositoryName) error {
 	}
 	f := &fetch{session: s, repository: repository, packets: newPacketReader(s.in), head: branchPrefix + s.server.config.DeployBranch}
 	defer s.unblock()()
+	f.asking = time.AfterFunc(s.server.config.Limits.Time, s.close)
+	defer f.asking.Stop()
 	if s.version == 2 {
 		return f.version2()
 	}
@@ -231,9 +234,13 @@ func (f *fetch) negotiate(r *fetchRequest, w *packetWriter) error {
 	multi := detailed || r.capabilities.has("multi_ack")
 	var last string
 	ready, missed := false, false
+	known, reached := 0, false // how many haves the answer is for
 	enough := func() bool {
-		ok, err := reachesAll(f.ctx, f.set, r.wants, r.haves)
-		return ok && err == nil
+		if known != len(r.haves) {
+			ok, err := reachesAll(f.ctx, f.set, r.wants, r.haves)
+			known, reached = len(r.haves), ok && err == nil
+		}
+		return reached
 	}
 	for {
 		packet, err := f.packets.next()
@@ -313,6 +320,7 @@ func (f *fetch) sideBand(r *fetchRequest) *sideBand {
 
 // send sends the pack.
 func (f *fetch) send(r *fetchRequest, b *boundary, side *sideBand) error {
+	f.asking.Stop() // from here on the client takes what it is given, or patientWriter ends it
 	out := f.out
 	if side != nil {
 		out = side.stream(bandData)

@@ -11,9 +11,13 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/denofn/denofn/gitreceive"
 )
 
 // What git would never send.
@@ -251,4 +255,34 @@ func TestTerminal(t *testing.T) {
 	if push := s.deployer.last(t); push.Terminal || push.Repository != "other" {
 		t.Errorf("another client: %+v", push)
 	}
+}
+
+// Long work is shown in percent, and short work is not.
+func TestMeter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		update, end := gitreceive.Meter(&out)
+		for done := range 20 {
+			update("Receiving objects", done+1, 20) // the client shows that
+			time.Sleep(time.Second)
+		}
+		for done := range 20 {
+			update("Resolving deltas", done+1, 20)
+			time.Sleep(30 * time.Millisecond)
+		}
+		end()
+		if out.Len() > 0 {
+			t.Errorf("short work is shown: %q", out.String())
+		}
+		update, end = gitreceive.Meter(&out)
+		for done := range 100 {
+			update("Resolving deltas", done+1, 100)
+			time.Sleep(100 * time.Millisecond)
+		}
+		end()
+		first, _, _ := strings.Cut(out.String(), "\r")
+		if first != "Unpacking:  11% (11/100)" || !strings.Contains(out.String(), "\rUnpacking:  43% (43/100)\r") || !strings.HasSuffix(out.String(), "\rUnpacking: done in 10s.          \n") {
+			t.Errorf("long work is shown as %q", out.String())
+		}
+	})
 }

@@ -87,6 +87,12 @@ func readBack(r io.ByteReader, length *int64) (int64, error) {
 	return back, nil
 }
 
+// AppendHeader appends what stands before the compressed data of an object that is
+// no delta.
+func AppendHeader(b []byte, kind plumbing.ObjectType, size int64) []byte {
+	return appendHeader(b, header{kind: kind, size: size})
+}
+
 // appendHeader appends the header of an object or, with back or base set, delta.
 func appendHeader(b []byte, h header) []byte {
 	c := byte(h.kind)<<4 | byte(h.size&15)

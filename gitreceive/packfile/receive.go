@@ -140,6 +140,7 @@ func (x *receiver) scan() error {
 		return &LimitError{"objects", int64(limit)}
 	}
 	x.count = int(count)
+	x.entries = make([]entry, 0, min(x.count, 1<<20)) // the memory is taken as it is filled
 	for i := range x.count {
 		if err := x.scanEntry(); err != nil {
 			return fmt.Errorf("read object %d of %d of the pack: %w", i+1, x.count, err)
