@@ -5,12 +5,14 @@ package gitreceive_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -26,6 +28,65 @@ func TestProofKill(t *testing.T) { testKill(t, 200) }
 
 // python is Debian's, for which the packages are.
 const python = "/usr/bin/python3"
+
+// Pushes, fetches and consolidation at once: every clone is whole, and so is the
+// repository at the end.
+func TestProofBusy(t *testing.T) {
+	s := newSite(t, nil)
+	s.repository("app")
+	s.git("app", "push", "-q", "denofn", "main")
+	const pushers, pushes = 3, 30
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	for n := range pushers {
+		name := fmt.Sprint("pusher", n)
+		s.git(".", "clone", "-q", "ssh://git@denofn/app", name)
+		group.Go(func() {
+			for i := range pushes {
+				s.write(name+"/"+name, strings.Repeat(fmt.Sprint("a line of ", name, "\n"), 100)+fmt.Sprint(i))
+				for _, args := range [][]string{
+					{"add", "-A"}, {"commit", "-q", "-m", fmt.Sprint(i)},
+					{"push", "-q", "origin", "+HEAD:refs/heads/" + name, fmt.Sprintf("HEAD:refs/tags/%s-%d", name, i)},
+				} {
+					if out, err := s.run(name, "git", args...); err != nil {
+						t.Errorf("%s: git %v: %v\n%s", name, args, err, out)
+						return
+					}
+				}
+				if i%7 == 6 { // leave something behind
+					s.run(name, "git", "reset", "-q", "--hard", "HEAD~2")
+				}
+			}
+		})
+	}
+	var cloners sync.WaitGroup
+	for n := range 2 {
+		cloners.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				name := fmt.Sprintf("clone%d-%d", n, i)
+				for _, args := range [][]string{{"clone", "-q", "--mirror", "ssh://git@denofn/app", name}, {"-C", name, "fsck", "--strict"}} {
+					if out, err := s.run(".", "git", args...); err != nil {
+						t.Errorf("git %v: %v\n%s", args, err, out)
+						return
+					}
+				}
+				os.RemoveAll(s.path(name))
+			}
+		})
+	}
+	group.Wait()
+	close(done)
+	cloners.Wait()
+	s.sound("app")
+	if !strings.Contains(s.log.String(), "repository consolidated") {
+		t.Error("nothing was consolidated")
+	}
+}
 
 // ssh-audit has nothing to say against what the server offers. What is newer than
 // Debian's ssh-audit it calls unknown, and warns of: the key exchange against
