@@ -17,6 +17,9 @@ import (
 // been compiled from it.
 var entryFiles = []string{"index.ts", "index.tsx", "index.js", "index.jsx", "index.mts", "index.mjs"}
 
+// maxFunctions is how many functions one repository can hold.
+const maxFunctions = 5000
+
 // functionsDir is the folder whose folders count too.
 const functionsDir = "functions"
 
@@ -37,6 +40,9 @@ func Find(tree fs.FS, repository denofn.RepositoryName) ([]Function, error) {
 	f := &finder{tree: tree, repository: repository}
 	if err := f.find(); err != nil {
 		return nil, err
+	}
+	if len(f.found) > maxFunctions {
+		return nil, denofn.Diagnostics{{Message: fmt.Sprintf("the repository holds %d functions, more than the %d allowed", len(f.found), maxFunctions), Hint: "split it"}}
 	}
 	f.collide()
 	if len(f.wrong) > 0 {
@@ -104,9 +110,9 @@ func (f *finder) findNamed(root place) error {
 			fmt.Sprintf("%q is set for the root of the repository, which is not among the functions", root.file.set[0].name),
 			`add "." to "functions", or put this into the registry.json of a function`))
 	}
-	seen := make(map[string]bool)
+	seen, left := make(map[string]bool), maxFolders
 	for _, pattern := range root.file.functions {
-		dirs, err := expand(f.tree, pattern.text)
+		dirs, err := expand(f.tree, pattern.text, &left)
 		if errors.Is(err, errTooManyFolders) {
 			f.wrong = append(f.wrong, root.file.at(pattern.key, fmt.Sprintf("%q: %v", pattern.text, err), "name the folders more closely"))
 			continue

@@ -74,6 +74,7 @@ func TestFindRefuses(t *testing.T) {
 		{"the repository's name", map[string]string{"index.ts": "", "functions/app/index.ts": ""}, []string{"is also in the root of the repository"}},
 		{"a pattern for nothing", map[string]string{"registry.json": `{"functions": ["supabse/*", "a"]}`, "supabase/a/index.ts": ""}, []string{"registry.json:1:16: ", `"a" matches no folder`}},
 		{"patterns that are none", map[string]string{"registry.json": `{"functions": ["/a", "../a", "[", "", "a\\b"]}`}, []string{"starts with /", "leads out", "brackets", "empty", "backslash"}},
+		{"too many patterns", map[string]string{"a/index.ts": "", "registry.json": `{"functions": [` + strings.Repeat(`"a", `, 101) + `]}`}, []string{"more than 100 patterns"}},
 		{"settings for nobody", map[string]string{"registry.json": `{"warmupOnStart": true}`, "a/index.ts": ""}, []string{"registry.json:1:2: "}},
 		{"settings for a root that is left out", map[string]string{"registry.json": `{"functions": ["a"], "timeout": "1s"}`, "index.ts": "", "a/index.ts": ""}, []string{"not among the functions"}},
 		{"every file's findings", map[string]string{"a/index.ts": "", "a/registry.json": `{"x": 1}`, "b/index.ts": "", "b/registry.json": `{`}, []string{"a/registry.json:1:2: ", "b/registry.json:1:2: "}},
@@ -92,6 +93,17 @@ func TestFindRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFindTooMany(t *testing.T) {
+	files := make(map[string]string)
+	for i := range 5001 {
+		files[fmt.Sprintf("f%d/index.ts", i)] = ""
+	}
+	_, err := manifest.Find(tree(files), "app")
+	if wrong, _ := errors.AsType[denofn.Diagnostics](err); len(wrong) != 1 || !strings.Contains(wrong[0].Message, "5001 functions, more than the 5000 allowed") {
+		t.Errorf("5001 functions: %v", err)
 	}
 }
 
@@ -114,11 +126,12 @@ const fsLink = fs.ModeSymlink | 0o777
 
 // A tree of git can hold more folders than can be walked, in a few kilobytes.
 func TestFindGivesUp(t *testing.T) {
-	for _, pattern := range []string{"**/x/**/y/**", "*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*"} {
+	for _, pattern := range []string{strings.Repeat(`*/*/*/*/*/*/*/*/*/*", "`, 90) + "a", "**/x/**/y/**", "*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*"} {
 		files := endless{tree(map[string]string{"registry.json": `{"functions": ["` + pattern + `"]}`})}
 		_, err := manifest.Find(files, "app")
-		if err == nil || !strings.Contains(err.Error(), "more than 20000 folders") {
-			t.Errorf("%s: %v", pattern, err)
+		wrong, _ := errors.AsType[denofn.Diagnostics](err)
+		if !slices.ContainsFunc(wrong, func(d denofn.Diagnostic) bool { return strings.Contains(d.Message, "more than 20000 folders") }) {
+			t.Errorf("%.50s: %v", pattern, err)
 		}
 	}
 }

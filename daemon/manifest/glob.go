@@ -49,8 +49,8 @@ func matchElement(pattern, name string) bool {
 // hasWildcard reports whether an element of a pattern stands for several names.
 func hasWildcard(element string) bool { return strings.ContainsAny(element, "*?[") }
 
-// maxFolders is how many folders one pattern may lead through, and maxDepth how
-// deep. Git stores equal folders once, so that a small push can hold more than can
+// maxFolders is how many folders all patterns of a tree may lead through, and
+// maxDepth how deep. Git stores equal folders once, so that a small push can hold more than can
 // ever be walked.
 const (
 	maxFolders = 20_000
@@ -61,8 +61,9 @@ var errTooManyFolders = fmt.Errorf("more than %d folders, or folders more than %
 
 // expand returns the folders that a checked pattern matches, sorted. Wildcards do
 // not match shared code and node_modules. The error may be errTooManyFolders.
-func expand(tree fs.FS, pattern string) ([]string, error) {
-	e := expansion{tree: tree, elements: strings.Split(path.Clean(pattern), "/"), seen: make(map[step]bool)}
+// left is how many folders may still be walked.
+func expand(tree fs.FS, pattern string, left *int) ([]string, error) {
+	e := expansion{tree: tree, left: left, elements: strings.Split(path.Clean(pattern), "/"), seen: make(map[step]bool)}
 	if err := e.walk(".", 0); err != nil {
 		return nil, err
 	}
@@ -73,6 +74,7 @@ func expand(tree fs.FS, pattern string) ([]string, error) {
 type expansion struct {
 	tree     fs.FS
 	elements []string
+	left     *int
 	seen     map[step]bool
 	found    []string
 }
@@ -87,9 +89,10 @@ func (e *expansion) walk(dir string, depth int) error {
 	if e.seen[step{dir, depth}] {
 		return nil
 	}
-	if len(e.seen) == maxFolders || strings.Count(dir, "/") == maxDepth {
+	if *e.left == 0 || strings.Count(dir, "/") == maxDepth {
 		return errTooManyFolders
 	}
+	*e.left--
 	e.seen[step{dir, depth}] = true
 	if depth == len(e.elements) {
 		e.found = append(e.found, dir)

@@ -21,6 +21,7 @@ const (
 	mostRequests   = 100_000
 	mostInstances  = 100
 	mostHostLength = 253
+	mostPatterns   = 100
 )
 
 // keys returns the keys of a registry.json.
@@ -64,6 +65,10 @@ func readFunctions(f *file, v hujson.Value) {
 		return
 	}
 	f.functions = make([]located, 0, len(patterns))
+	if len(patterns) > mostPatterns {
+		f.refuse(patterns[mostPatterns].key, fmt.Sprintf("functions: this is more than %d patterns", mostPatterns), "** stands for any folders")
+		patterns = patterns[:mostPatterns]
+	}
 	for _, p := range patterns {
 		if reason := checkGlob(p.text); reason != "" {
 			f.refuse(p.key, fmt.Sprintf("functions: %q is no pattern for folders: %s", p.text, reason), `write it like "supabase/functions/*"`)

@@ -165,3 +165,27 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// A file that asks for everything one by one, or has a mistake on every line, costs
+// no more than it may.
+func TestTooMuch(t *testing.T) {
+	var flags, keys []string
+	for i := range 20_000 {
+		flags = append(flags, fmt.Sprintf("--deny-env=V%d", i))
+		keys = append(keys, fmt.Sprintf("%q:1", fmt.Sprint("key", i)))
+	}
+	list, err := json.Marshal(map[string]any{"permissions": flags[:12_000]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		string(list):                        "more than 1000 permissions",
+		"{" + strings.Join(keys, ",") + "}": "unknown key",
+	} {
+		_, err := manifest.Find(hello([]byte(text)), "app")
+		wrong, _ := errors.AsType[denofn.Diagnostics](err)
+		if len(wrong) == 0 || len(wrong) > 100 || !strings.Contains(wrong[0].Message, want) {
+			t.Errorf("%d findings, %v", len(wrong), err)
+		}
+	}
+}

@@ -86,6 +86,9 @@ type key struct {
 func (f *file) members(object *hujson.Object, known []key, of string) {
 	seen := make(map[string]bool)
 	for _, m := range object.Members {
+		if len(f.wrong) == maxWrong {
+			return
+		}
 		name := m.Name.Value.(hujson.Literal).String()
 		at := spanOf(m.Name)
 		at.name = name
@@ -185,7 +188,13 @@ func (f *file) at(where span, message, hint string) denofn.Diagnostic {
 	return d
 }
 
+// maxWrong is how many findings one file can have: nobody reads more.
+const maxWrong = 100
+
 func (f *file) refuse(where span, message, hint string) {
+	if len(f.wrong) == maxWrong {
+		return
+	}
 	f.wrong = append(f.wrong, f.at(where, message, hint))
 }
 

@@ -79,7 +79,19 @@ func (f *file) ask(at span, text string) {
 		f.refuse(at, problem.message, problem.hint)
 		return
 	}
+	f.take(at, parsed)
+}
+
+// maxAsked is how many things one function can ask for.
+const maxAsked = 1000
+
+// take takes up what is asked for at a place.
+func (f *file) take(at span, parsed []asked) {
 	for _, a := range parsed {
+		if len(f.asked) == maxAsked {
+			f.refuse(at, fmt.Sprintf("this is more than %d permissions", maxAsked), "ask for what they have in common")
+			return
+		}
 		a.at = at
 		f.asked = append(f.asked, a)
 	}
@@ -202,10 +214,7 @@ func (f *file) askSide(v hujson.Value, kind string, deny bool) {
 			f.refuse(at, problem.message, problem.hint)
 			return
 		}
-		for _, a := range parsed {
-			a.at = at
-			f.asked = append(f.asked, a)
-		}
+		f.take(at, parsed)
 	}
 	switch v.Value.Kind() {
 	case 'f':
@@ -238,8 +247,7 @@ func readWhitelist(f *file, v hujson.Value) {
 			f.refuse(l.key, "whitelist: "+strings.TrimPrefix(problem.message, "--allow-net: "), problem.hint)
 			continue
 		}
-		a.at = l.key
-		f.asked = append(f.asked, a)
+		f.take(l.key, []asked{a})
 	}
 }
 

@@ -77,6 +77,9 @@ func (p *Policy) Check(f Function) denofn.Diagnostics {
 		if a.deny || p.grants(a) || !isInForce(a, f.Permissions) {
 			continue
 		}
+		if len(refused) == maxWrong {
+			break
+		}
 		refused = append(refused, f.file.at(a.at, a.flag()+" is not allowed: "+p.reason(a),
 			fmt.Sprintf("whoever runs the machine can allow it in denofn.toml: [policy] allow = [%q]", a.flag())))
 	}
