@@ -72,6 +72,10 @@ func (d *Daemon) openGateway() error {
 	if err != nil {
 		return err
 	}
+	own, err := ownPages()
+	if err != nil {
+		return err
+	}
 	d.gateway, err = gateway.New(gateway.Config{
 		Acquire: func(ctx context.Context, name denofn.FunctionName) (gateway.Lease, error) {
 			lease, err := d.pool.Acquire(ctx, name)
@@ -81,6 +85,7 @@ func (d *Daemon) openGateway() error {
 			return lease, nil
 		},
 		Invoke:  d.invoke,
+		Own:     own,
 		Options: options,
 		Logger:  d.options.Logger,
 	})

@@ -541,3 +541,38 @@ func TestManyRequests(t *testing.T) {
 		t.Errorf("the function saw %d requests", n)
 	}
 }
+
+// The daemon's own pages are an http.Handler's, answered in the gateway's way.
+func TestOwnPages(t *testing.T) {
+	b := open(t, nil, func(c *gateway.Config) {
+		c.Own = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/_denofn/page" {
+				http.NotFound(w, r)
+				return
+			}
+			w.Header().Set("ETag", `"x"`)
+			w.Header().Set("Connection", "close")
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			fmt.Fprint(w, "page for ", r.Host, " ", r.URL.RawQuery)
+		})
+	})
+	c := b.dial()
+	if response, body := c.say("GET /_denofn/page?q HTTP/1.1\r\nHost: a\r\n\r\n").answer("GET"); body != "page for a q" || response.Header.Get("ETag") != `"x"` {
+		t.Errorf("%s %q", response.Status, body)
+	}
+	if response, body := c.say("HEAD /_denofn/page HTTP/1.1\r\nHost: a\r\n\r\n").answer("HEAD"); response.ContentLength != 11 || body != "" {
+		t.Errorf("HEAD: %s %d", response.Status, response.ContentLength)
+	}
+	if response, _ := c.say("GET /_denofn/page HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"x\"\r\n\r\n").answer("GET"); response.StatusCode != http.StatusNotModified {
+		t.Errorf("%s", response.Status)
+	}
+	if response, body := c.say("GET /_denofn/none HTTP/1.1\r\nHost: a\r\nAccept: application/problem+json\r\n\r\n").answer("GET"); response.StatusCode != http.StatusNotFound || !strings.Contains(body, `"status":404`) {
+		t.Errorf("%s %q", response.Status, body)
+	}
+	if response, _ := c.say("DELETE /_denofn/page HTTP/1.1\r\nHost: a\r\n\r\n").answer("DELETE"); response.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("%s", response.Status)
+	}
+}

@@ -39,6 +39,9 @@ func (c *conn) serveOwn() (keep bool) {
 	}
 	w := &ownWriter{header: make(http.Header), status: http.StatusOK}
 	c.gateway.config.Own.ServeHTTP(w, r)
+	if w.status == http.StatusNotFound {
+		return c.fail(failure{status: http.StatusNotFound, text: textNothing})
+	}
 	var fields bytes.Buffer
 	for _, name := range []string{"Connection", "Content-Length", "Transfer-Encoding", "Date", "X-Request-Id"} {
 		w.header.Del(name)
