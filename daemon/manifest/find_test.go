@@ -97,14 +97,24 @@ func TestFindRefuses(t *testing.T) {
 }
 
 func TestFindTooMany(t *testing.T) {
-	files := make(map[string]string)
-	for i := range 5001 {
-		files[fmt.Sprintf("f%d/index.ts", i)] = ""
-	}
-	_, err := manifest.Find(tree(files), "app")
+	_, err := manifest.Find(many{tree(map[string]string{"index.ts": ""})}, "app")
 	if wrong, _ := errors.AsType[denofn.Diagnostics](err); len(wrong) != 1 || !strings.Contains(wrong[0].Message, "5001 functions, more than the 5000 allowed") {
 		t.Errorf("5001 functions: %v", err)
 	}
+}
+
+// many is a tree whose root holds 5001 folders, each with an index.ts.
+type many struct{ fstest.MapFS }
+
+func (m many) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name != "." {
+		return m.MapFS.ReadDir(".")
+	}
+	var folders []fs.DirEntry
+	for i := range 5001 {
+		folders = append(folders, folder(fmt.Sprint("f", i)))
+	}
+	return folders, nil
 }
 
 // Links to files count, links to folders would make one function two.
