@@ -74,7 +74,7 @@ func TestCommands(t *testing.T) {
 
 	writes := newFake()
 	writes.entries = []admin.LogEntry{
-		{Time: now, Level: "info", Stream: "stdout", Release: "00000000000000bb", Text: "started"},
+		{Time: now, Level: "info", Stream: "stdout", Release: "00000000000000bb", Text: "started \u202ebackwards\u2028next"},
 		{Time: now.Add(time.Second), Level: "error", Stream: "stderr", Request: "r1", Text: "Error: no \x1b[31mdatabase\n    at index.ts:1:1"},
 	}
 	script(writes, "logs hello", "logs -f -n 5 hello", "logs hello --json", "logs hello -n -1", "logs")

@@ -41,7 +41,7 @@ func writeJSON(w io.Writer, value any) error {
 // otherwise move the cursor and hide what comes after it.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' || r == unicode.ReplacementChar {
+		if unicode.IsControl(r) && r != '\t' || r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return '·'
 		}
 		return r
