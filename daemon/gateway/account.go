@@ -52,7 +52,7 @@ func (c *conn) account() {
 		slog.Int(keyStatus, c.status),
 		slog.Int64(keyBytes, c.sent),
 		slog.Duration(keyDuration, time.Since(c.began)),
-		slog.String(keyClient, c.address.String()),
+		slog.String(keyClient, string(appendAddress(nil, c.address, false))),
 	)
 	if c.lease != nil {
 		attrs = append(attrs,

@@ -18,7 +18,8 @@ type upload struct {
 	up       *procman.Conn
 	done     chan struct{}
 	stopped  atomic.Bool
-	complete bool // the whole body has been passed on; after done
+	space    *[]byte // a small buffer, for who sends slowly, or a large one
+	complete bool    // the whole body has been passed on; after done
 }
 
 var (
@@ -65,13 +66,13 @@ func (c *conn) endUpload() bool {
 
 func (u *upload) run() {
 	defer close(u.done)
-	space := largeBuffers.Get().(*[]byte)
-	defer largeBuffers.Put(space)
+	u.space = smallBuffers.Get().(*[]byte)
+	defer func() { putBuffer(u.space) }()
 	var err error
 	if u.c.head.Body == http1.Chunked {
-		err = u.passChunks(*space)
+		err = u.passChunks()
 	} else {
-		err = u.passLength(*space, int64(u.c.head.Body))
+		err = u.passLength(int64(u.c.head.Body))
 	}
 	u.c.sends.clear()
 	switch {
@@ -127,9 +128,19 @@ func (u *upload) write(b []byte) error {
 	return nil
 }
 
-func (u *upload) passLength(space []byte, n int64) error {
+// widen takes a large buffer when n bytes have filled the small one, whose content
+// has been passed on.
+func (u *upload) widen(n int) {
+	if len(*u.space) < largeBuffer && n >= len(*u.space)/2 {
+		putBuffer(u.space)
+		u.space = largeBuffers.Get().(*[]byte)
+	}
+}
+
+func (u *upload) passLength(n int64) error {
 	began, received := u.c.server.watch.now.Load(), int64(0)
 	for received < n {
+		space := *u.space
 		read, err := u.read(space[:min(int64(len(space)), n-received)], began, received)
 		if err != nil {
 			return err
@@ -138,6 +149,7 @@ func (u *upload) passLength(space []byte, n int64) error {
 		if err := u.write(space[:read]); err != nil {
 			return err
 		}
+		u.widen(read)
 	}
 	return nil
 }
@@ -151,12 +163,13 @@ const (
 
 // passChunks takes the client's chunks apart and makes new ones: nothing of how
 // the client framed its body reaches the process.
-func (u *upload) passChunks(space []byte) error {
+func (u *upload) passChunks() error {
 	c := u.c
 	var chunks http1.Chunks
-	in := space[roomBefore : len(space)-roomAfter]
 	began, received, body := c.server.watch.now.Load(), int64(0), int64(0)
 	for {
+		space := *u.space
+		in := space[roomBefore : len(space)-roomAfter]
 		w, err := u.read(in, began, received)
 		if err != nil {
 			return err
@@ -190,6 +203,7 @@ func (u *upload) passChunks(space []byte) error {
 			}
 			return u.write(http1.AppendLastChunk(nil, trailers))
 		}
+		u.widen(w)
 	}
 }
 
