@@ -75,34 +75,32 @@ type variant struct {
 }
 
 // Build returns the files of a release that serve the folder dir of the tree. Its
-// work grows with the bytes of the folder: they are compressed as hard as their
-// size allows, once, so that no request ever has to. The error is
+// work grows with the bytes of the folder, half a second for a megabyte: they are
+// compressed as hard as somebody who waits can bear, once, so that no request has to. The error is
 // denofn.Diagnostics if it is about what was pushed.
 func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, error) {
 	paths, err := List(tree, dir)
 	if err != nil {
 		return nil, err
 	}
+	contents, err := readAll(tree, dir, paths)
+	if err != nil {
+		return nil, err
+	}
+	effort := brotliGood
+	if compressible(paths, contents) <= maxBrotliBest {
+		effort = brotli.BestCompression
+	}
 	entries := make([]entry, len(paths))
 	variants := make([][]variant, len(paths))
-	total := int64(0)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range paths {
-		if ctx.Err() != nil {
-			break
-		}
-		data, err := fs.ReadFile(tree, name)
-		if err != nil {
-			group.Wait()
-			return nil, fmt.Errorf("read static file: %w", err)
-		}
-		if total += int64(len(data)); total > MaxBytes {
-			group.Wait()
-			return nil, refuse(dir, fmt.Sprintf("the static folder is larger than %s", denofn.Bytes(MaxBytes)), "ship less, or serve it from elsewhere")
-		}
 		group.Go(func() (err error) {
-			entries[i], variants[i], err = store(name, data)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			entries[i], variants[i], err = store(name, contents[i], effort)
 			return err
 		})
 	}
@@ -130,6 +128,32 @@ func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, erro
 	return files, nil
 }
 
+func readAll(tree fs.FS, dir string, paths []string) ([][]byte, error) {
+	contents := make([][]byte, len(paths))
+	total := 0
+	for i, name := range paths {
+		data, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return nil, fmt.Errorf("read static file: %w", err)
+		}
+		if total += len(data); total > MaxBytes {
+			return nil, refuse(dir, fmt.Sprintf("the static folder is larger than %s", denofn.Bytes(MaxBytes)), "ship less, or serve it from elsewhere")
+		}
+		contents[i] = data
+	}
+	return contents, nil
+}
+
+// compressible returns the bytes of the files that are worth compressing.
+func compressible(paths []string, contents [][]byte) (n int) {
+	for i, name := range paths {
+		if kindOf(name).compresses {
+			n += len(contents[i])
+		}
+	}
+	return n
+}
+
 // Size returns the bytes of the files that Build has put into a release, as they
 // were in the folder.
 func Size(files map[string][]byte) (n int64) {
@@ -142,7 +166,7 @@ func Size(files map[string][]byte) (n int64) {
 }
 
 // store returns the forms in which a file is kept.
-func store(name string, data []byte) (entry, []variant, error) {
+func store(name string, data []byte, effort int) (entry, []variant, error) {
 	sum := sha256.Sum256(data)
 	k := kindOf(name)
 	e := entry{Hash: hex.EncodeToString(sum[:16]), Type: k.mediaType, Bytes: int64(len(data))}
@@ -152,7 +176,7 @@ func store(name string, data []byte) (entry, []variant, error) {
 		return e, stored, nil
 	}
 	for _, encoding := range []Encoding{Gzip, Brotli, Zstd} {
-		small, err := compress(encoding, data)
+		small, err := compress(encoding, data, effort)
 		if err != nil {
 			return entry{}, nil, err
 		}
@@ -168,14 +192,17 @@ func store(name string, data []byte) (entry, []variant, error) {
 // minCompress is the size below which a packet has room for the file as it is.
 const minCompress = 512
 
-// Sizes from which brotli is told to try less: at its best it takes seconds for a
-// megabyte, and somebody is waiting for the push.
+// Brotli at its best takes five seconds for a megabyte, and somebody waits for the
+// push: that is for small sites. At level 7 it is twenty times as fast, and its
+// output a tenth larger.
 const (
-	brotliGood = 128 << 10
-	brotliFast = 4 << 20
+	maxBrotliBest = 256 << 10
+	brotliGood    = 7
+	brotliFast    = 5
+	largeFile     = 4 << 20 // from here on it is fast
 )
 
-func compress(encoding Encoding, data []byte) ([]byte, error) {
+func compress(encoding Encoding, data []byte, effort int) ([]byte, error) {
 	var out bytes.Buffer
 	var w io.WriteCloser
 	switch encoding {
@@ -186,12 +213,9 @@ func compress(encoding Encoding, data []byte) ([]byte, error) {
 		}
 		w = gz
 	case Brotli:
-		level := brotli.BestCompression
-		switch {
-		case len(data) > brotliFast:
-			level = 5
-		case len(data) > brotliGood:
-			level = 9
+		level := effort
+		if len(data) > largeFile {
+			level = brotliFast
 		}
 		w = brotli.NewWriterLevel(&out, level)
 	default:
