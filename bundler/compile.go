@@ -74,7 +74,7 @@ const (
 func compile(ctx context.Context, files source, j job) (*outcome, error) {
 	c := &compiler{
 		files: files, job: j,
-		wanted: make(map[want]bool), packages: make(map[string]*packageTree), workers: make(map[string]bool),
+		wanted: make(map[want]bool), packages: make(map[string]*packageTree), workers: make(map[string]bool), assets: make(map[string][]byte),
 	}
 	out := &outcome{Files: make(map[string][]byte)}
 	if err := c.build(ctx, out, output{entryModule, mainFile, "./" + filesDir}); err != nil {
@@ -93,6 +93,7 @@ func compile(ctx context.Context, files source, j job) (*outcome, error) {
 			}
 		}
 	}
+	maps.Copy(out.Files, c.assets)
 	out.Errors = out.Errors.Sort()
 	out.Unsettled = c.unsettled
 	out.Wanted = slices.SortedFunc(maps.Keys(c.wanted), compareWants)
@@ -144,6 +145,7 @@ type compiler struct {
 	wanted    map[want]bool
 	packages  map[string]*packageTree // by ID
 	workers   map[string]bool         // entry modules of workers, by path in the tree
+	assets    map[string][]byte       // files of packages, by path in the release
 	unsettled bool
 }
 

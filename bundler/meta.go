@@ -2,7 +2,10 @@ package bundler
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"path"
+	"regexp"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -20,7 +23,7 @@ const metaPrefix = "denofn:meta/"
 // has it.
 const metaName = "__denofn_import_meta"
 
-// withMeta returns a module of the tree or a remote one with an import.meta of its
+// withMeta returns a module with an import.meta of its
 // own, where it uses it. esbuild replaces import.meta only everywhere or nowhere,
 // so the module goes through it once alone, with a source map that the bundle's
 // then goes through.
@@ -48,6 +51,9 @@ func (c *compiler) withMeta(name string, content []byte, loader api.Loader) api.
 	if repo, ok := strings.CutPrefix(name, spaceRepo+":"); ok {
 		c.noteWorkers(repo, result.Code)
 	}
+	if p, ok := strings.CutPrefix(name, spaceNPM+":"); ok {
+		c.noteAssets(p, result.Code)
+	}
 	// Imports count wherever they are; at the end this one moves no line.
 	code := append(result.Code, "\nimport { meta as "+metaName+" } from "+quoteJS(metaPrefix+name)+";\n"...)
 	return loaded(code, api.LoaderJS)
@@ -57,10 +63,14 @@ func (c *compiler) withMeta(name string, content []byte, loader api.Loader) api.
 func (c *compiler) metaModule(name string) []byte {
 	address := quoteJS(name)
 	repo, own := strings.CutPrefix(name, spaceRepo+":")
-	if own {
-		address = fmt.Sprintf("new URL(%s, import.meta.url).href", quoteJS(c.output.files+"/"+escapePath(repo)))
+	at := repo
+	if p, ok := strings.CutPrefix(name, spaceNPM+":"); ok {
+		at, own = assetsDir+p, true
 	}
-	main := own && c.output.entry == entryModule && repo == c.job.Entry || c.output.entry == workerPrefix+repo
+	if own {
+		address = fmt.Sprintf("new URL(%s, import.meta.url).href", quoteJS(c.output.files+"/"+escapePath(at)))
+	}
+	main := at == repo && (c.output.entry == entryModule && repo == c.job.Entry || c.output.entry == workerPrefix+repo)
 	text := "const url = " + address + ";\n"
 	text += "export const meta = { url, main: " + fmt.Sprint(main) + ", resolve: (specifier) => new URL(specifier, url).href };\n"
 	if own {
@@ -73,4 +83,36 @@ func (c *compiler) metaModule(name string) []byte {
 // escapePath writes a path as a URL has it.
 func escapePath(name string) string {
 	return strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(name)
+}
+
+// assetsDir is where packages have what they read beside their code, below
+// filesDir.
+const assetsDir = ".npm/"
+
+// namesAsset matches the address of a file beside a module, as esbuild prints it.
+var namesAsset = regexp.MustCompile(`\bnew URL\(("(?:[^"\\]|\\.)*"), ` + metaName + `\.url\)`)
+
+// noteAssets ships the files of a package that a module of it names beside itself,
+// which is how libraries load their WebAssembly.
+func (c *compiler) noteAssets(p string, code []byte) {
+	id, importer := splitPackagePath(p)
+	tree, info, err := c.packageOf(id)
+	if err != nil {
+		return
+	}
+	for _, m := range namesAsset.FindAllSubmatch(code, -1) {
+		var specifier string
+		if json.Unmarshal(m[1], &specifier) != nil {
+			continue
+		}
+		name, err := tree.relative(importer, specifier, false)
+		if err != nil {
+			continue
+		}
+		if f := c.files.Packed(info.Pack, name); f.Fault == faultNone {
+			c.mu.Lock()
+			c.assets[path.Join(filesDir, assetsDir, packagePath(id, name))] = f.Content
+			c.mu.Unlock()
+		}
+	}
 }

@@ -132,6 +132,9 @@ func (c *compiler) resolveInPackage(args api.OnResolveArgs, id, importer string)
 		return api.OnResolveResult{}, err
 	}
 	specifier := args.Path
+	if strings.HasPrefix(specifier, metaPrefix) {
+		return api.OnResolveResult{Path: specifier, Namespace: spaceOwn}, nil
+	}
 	if strings.HasPrefix(specifier, "#") {
 		file, other, err := p.private(specifier, conditionsOf(args.Kind))
 		if err != nil {
@@ -224,6 +227,9 @@ func (c *compiler) loadPackage(p, attribute string) api.OnLoadResult {
 	if !ok {
 		loader = api.LoaderJS // Node's rule for what has no extension it knows
 	}
+	if attribute == "" && path.Ext(name) == ".wasm" {
+		return loadWasm(f.Content)
+	}
 	if loader != api.LoaderJS {
 		return loaded(f.Content, loader)
 	}
@@ -231,5 +237,8 @@ func (c *compiler) loadPackage(p, attribute string) api.OnLoadResult {
 	if err != nil {
 		return api.OnLoadResult{Errors: []api.Message{{Text: err.Error()}}}
 	}
-	return loaded(withNodeNames(f.Content, p, tree.isESM(name)), loader)
+	if tree.isESM(name) {
+		return c.withMeta(spaceNPM+":"+p, withNodeNames(f.Content, p, true), loader)
+	}
+	return loaded(withNodeNames(f.Content, p, false), loader)
 }

@@ -1,6 +1,7 @@
 package bundler_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -36,6 +37,12 @@ func publishAll(p *packages) {
 	p.publish("scripted", "1.0.0", `{"scripts": {"postinstall": "node build.js"}}`, map[string]string{"index.js": `module.exports = "scripted";`})
 	p.publish("maybe-native", "1.0.0", `{"optionalDependencies": {"native": "1"}}`, map[string]string{"index.js": `try { module.exports = require("native"); } catch (e) { module.exports = "fallback: " + e.message; }`})
 	p.publish("thrower", "1.0.0", `{"type": "module"}`, map[string]string{"index.js": "export function fail() {\n  throw new Error(\"from the package\");\n}\n"})
+	wasm, _ := base64.StdEncoding.DecodeString(addWasm)
+	p.publish("wasm", "1.0.0", `{"type": "module", "exports": {".": "./src/index.js", "./imported": "./src/imported.js"}}`, map[string]string{
+		"src/index.js":    "const at = new URL(\"../add.wasm\", import.meta.url);\nexport const size = async () => (await Deno.readFile(at)).length + \" \" + import.meta.url.split(\"/files/\").pop();\n",
+		"src/imported.js": `export { add } from "../add.wasm";`, "double.js": `export const double = (n) => 2 * n;`, "add.wasm": string(wasm),
+	})
+	p.file("/x/lib@1.0.0/note.txt", "a note")
 	p.publishJSR("@std/words", "1.0.0", `{".": "./mod.ts", "./more": "./more.ts"}`, map[string]string{
 		"mod.ts": "import { more } from \"./more.ts\";\nexport const words: string = \"words \" + more;\n", "more.ts": `import plain from "npm:plain@1.2.3"; export const more = "more " + plain();`,
 	})
@@ -63,6 +70,9 @@ func TestPackages(t *testing.T) {
 		{"skipped script", `import m from "npm:scripted@1.0.0"; export default () => m;`, "scripted"},
 		{"dynamic", `export default async () => (await import("npm:plain@1.2.3")).default();`, "plain"},
 		{"jsr", `import { words } from "jsr:@std/words@1.0.0"; import { more } from "jsr:@std/words@1.0.0/more"; export default () => words + more;`, "words more plainmore plain"},
+		{"wasm beside the code", `import { size } from "npm:wasm@1.0.0"; export default () => size();`, "86 .npm/wasm@1.0.0/src/index.js"},
+		{"wasm that is imported", `import { add } from "npm:wasm@1.0.0/imported"; export default () => String(add(1, 2));`, "6"},
+		{"https text", `import note from "URL/x/lib@1.0.0/note.txt" with { type: "text" }; export default () => note;`, "a note"},
 		{"https", `import { remote } from "URL/x/lib@1.0.0/mod.ts"; export default () => remote;`, "part1/x/lib@1.0.0/a"},
 	}
 	for _, tt := range tests {
