@@ -319,11 +319,13 @@ func TestReplacedReleaseDrains(t *testing.T) {
 	b := newBench(t, nil)
 	slow := func(text string) string {
 		return `serve(async (r) => {
-			if (new URL(r.url).pathname === "/slow") { console.log("begun"); await new Promise((done) => setTimeout(done, 500)); }
+			if (new URL(r.url).pathname === "/slow") { console.log("begun"); while (!goOn()) await new Promise((done) => setTimeout(done, 5)); }
 			return new Response("` + text + `");
-		});`
+		});
+		function goOn() { try { return Deno.statSync("data/go").isFile; } catch { return false; } }`
 	}
-	b.set(b.spec("app", "r1", slow("old"), nil))
+	reads := func(r *denofn.Release) { r.Permissions.Read.Allow = []string{"./data"} }
+	b.set(b.spec("app", "r1", slow("old"), reads))
 	answer := make(chan string, 1)
 	go func() {
 		body, err := b.fetch("app", "/slow")
@@ -331,7 +333,7 @@ func TestReplacedReleaseDrains(t *testing.T) {
 	}()
 	b.until("slow request begins", func() bool { return b.output.has("stdout", "begun") })
 
-	next := b.spec("app", "r2", slow("new"), nil)
+	next := b.spec("app", "r2", slow("new"), reads)
 	candidate, err := b.pool.Start(t.Context(), next)
 	if err != nil {
 		t.Fatal(err)
@@ -340,6 +342,9 @@ func TestReplacedReleaseDrains(t *testing.T) {
 	b.mustFetch("app", "/", "new")
 	if n := len(b.processes("app")); n != 2 {
 		t.Errorf("%d processes while the old one drains", n)
+	}
+	if err := os.WriteFile(filepath.Join(b.config.HomeDir, "app", "data", "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if got := <-answer; got != "old<nil>" {
 		t.Errorf("request in flight: %s", got)
