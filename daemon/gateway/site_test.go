@@ -21,7 +21,7 @@ func site(t *testing.T, name denofn.FunctionName, hasModule, spa bool, files map
 	for path, text := range files {
 		tree["p/"+path] = &fstest.MapFile{Data: []byte(text)}
 	}
-	made, err := static.Build(t.Context(), tree, "p")
+	made, err := static.Build(t.Context(), tree, "p", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,10 @@ type variant struct {
 // work grows with the bytes of the folder, half a second for a megabyte: they are
 // compressed as hard as somebody who waits can bear, once, so that no request has to. The error is
 // denofn.Diagnostics if it is about what was pushed.
-func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, error) {
+//
+// previous is the folder of an earlier release, or "": what a file was compressed
+// to there is taken over where the file is still the same.
+func Build(ctx context.Context, tree fs.FS, dir, previous string) (map[string][]byte, error) {
 	paths, err := List(tree, dir)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,7 @@ func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, erro
 	if compressible(paths, contents) <= maxBrotliBest {
 		effort = brotli.BestCompression
 	}
+	old := openOld(previous, effort)
 	entries := make([]entry, len(paths))
 	variants := make([][]variant, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
@@ -100,7 +104,7 @@ func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, erro
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			entries[i], variants[i], err = store(name, contents[i], effort)
+			entries[i], variants[i], err = store(name, contents[i], effort, old)
 			return err
 		})
 	}
@@ -108,7 +112,7 @@ func Build(ctx context.Context, tree fs.FS, dir string) (map[string][]byte, erro
 		return nil, fmt.Errorf("compress static files: %w", err)
 	}
 	files := make(map[string][]byte)
-	idx := index{Version: version, Files: make(map[string]entry, len(paths))}
+	idx := index{Version: version, Effort: effort, Files: make(map[string]entry, len(paths))}
 	for i, name := range paths {
 		relative := name
 		if dir != "." {
@@ -166,7 +170,7 @@ func Size(files map[string][]byte) (n int64) {
 }
 
 // store returns the forms in which a file is kept.
-func store(name string, data []byte, effort int) (entry, []variant, error) {
+func store(name string, data []byte, effort int, old *old) (entry, []variant, error) {
 	sum := sha256.Sum256(data)
 	k := kindOf(name)
 	e := entry{Hash: hex.EncodeToString(sum[:16]), Type: k.mediaType, Bytes: int64(len(data))}
@@ -176,9 +180,12 @@ func store(name string, data []byte, effort int) (entry, []variant, error) {
 		return e, stored, nil
 	}
 	for _, encoding := range []Encoding{Gzip, Brotli, Zstd} {
-		small, err := compress(encoding, data, effort)
-		if err != nil {
-			return entry{}, nil, err
+		small := old.variant(e.Hash, encoding)
+		if small == nil {
+			var err error
+			if small, err = compress(encoding, data, effort); err != nil {
+				return entry{}, nil, err
+			}
 		}
 		if len(small) > len(data)-len(data)/20 { // not worth a header
 			continue

@@ -44,7 +44,8 @@ func (e Encoding) suffix() string { return [encodings]string{"", ".gz", ".br", "
 // An index is what static.json holds.
 type index struct {
 	Version int              `json:"version"`
-	Files   map[string]entry `json:"files"` // by slash-separated path
+	Effort  int              `json:"effort"` // of brotli
+	Files   map[string]entry `json:"files"`  // by slash-separated path
 }
 
 type entry struct {

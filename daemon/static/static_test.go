@@ -27,7 +27,7 @@ func build(t *testing.T, files map[string]string) *static.Site {
 	for name, text := range files {
 		tree["app/public/"+name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	made, err := static.Build(t.Context(), tree, "app/public")
+	made, err := static.Build(t.Context(), tree, "app/public", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +165,11 @@ func TestBuildIsReproducible(t *testing.T) {
 	for i := range 20 {
 		tree[fmt.Sprintf("p/%d.js", i)] = &fstest.MapFile{Data: []byte(strings.Repeat(fmt.Sprintf("let a%d;\n", i), 1000))}
 	}
-	first, err := static.Build(t.Context(), tree, "p")
+	first, err := static.Build(t.Context(), tree, "p", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := static.Build(t.Context(), tree, "p")
+	second, err := static.Build(t.Context(), tree, "p", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 		"file":    {fstest.MapFS{"p": {Data: []byte("x")}}, "not a folder"},
 		"link":    {fstest.MapFS{"p/a": {Mode: fs.ModeSymlink, Data: []byte("/etc/passwd")}}, "a link"},
 	} {
-		_, err := static.Build(t.Context(), c.tree, "p")
+		_, err := static.Build(t.Context(), c.tree, "p", "")
 		if found, ok := errors.AsType[denofn.Diagnostics](err); !ok || !strings.Contains(found.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -218,7 +218,7 @@ func TestRefused(t *testing.T) {
 // A file that was damaged on disk is an error and not half an answer.
 func TestDamagedFile(t *testing.T) {
 	tree := fstest.MapFS{"p/a.bin": {Data: bytes.Repeat([]byte("x"), 100<<10)}, "p/b.bin": {Data: []byte("small")}}
-	made, err := static.Build(t.Context(), tree, "p")
+	made, err := static.Build(t.Context(), tree, "p", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,4 +268,47 @@ func FuzzUnescape(f *testing.F) {
 			t.Fatalf("%q came back as %q", path, again)
 		}
 	})
+}
+
+// What an earlier release was compressed to is taken over, whatever else has changed,
+// and is what would have been made; one that is damaged is made anew.
+func TestBuildTakesOver(t *testing.T) {
+	tree := fstest.MapFS{}
+	for i := range 8 {
+		tree[fmt.Sprintf("p/%d.js", i)] = &fstest.MapFile{Data: []byte(strings.Repeat(fmt.Sprintf("let a%d;\n", i), 1000))}
+	}
+	made, err := static.Build(t.Context(), tree, "p", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	os.Mkdir(filepath.Join(dir, "static"), 0o700)
+	marked := 0
+	for name, data := range made {
+		if strings.HasSuffix(name, ".br") { // to be known again
+			data, marked = bytes.Repeat([]byte("m"), len(data)), marked+1
+		}
+		if strings.HasSuffix(name, ".gz") {
+			data = data[1:] // damaged
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree["p/new.js"] = &fstest.MapFile{Data: []byte(strings.Repeat("let b;\n", 1000))}
+	again, err := static.Build(t.Context(), tree, "p", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	for name, data := range again {
+		if strings.HasSuffix(name, ".br") && bytes.HasPrefix(data, []byte("mm")) {
+			taken++
+		} else if old, ok := made[name]; ok && name != "static.json" && !bytes.Equal(data, old) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if taken != marked || marked != 8 {
+		t.Errorf("%d of %d were taken over", taken, marked)
+	}
 }

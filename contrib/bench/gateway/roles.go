@@ -115,7 +115,7 @@ func serveDenofn(ctx context.Context, l net.Listener, dir, deno string) error {
 	if err := os.WriteFile(filepath.Join(site, "file.txt"), []byte(strings.Repeat("0123456789", 1024)), 0o644); err != nil {
 		return err
 	}
-	files, err := static.Build(ctx, os.DirFS(site), ".")
+	files, err := static.Build(ctx, os.DirFS(site), ".", "")
 	if err != nil {
 		return err
 	}
