@@ -132,6 +132,10 @@ func testKill(t *testing.T, kills int) {
 
 		server, _, _ = s.spawn() // recovers
 		now := s.serverRefs()
+		// git looks at it only when the server is gone, which may have begun to
+		// consolidate the packs.
+		server.Process.Kill()
+		server.Wait()
 		moved := strings.Contains(now, want+" refs/heads/main\n")
 		switch {
 		case pushed == nil && !moved:
@@ -146,8 +150,6 @@ func testKill(t *testing.T, kills int) {
 				t.Fatalf("kill %d: git fsck: %v\n%s", n, err, out)
 			}
 		}
-		server.Process.Kill()
-		server.Wait()
 	}
 	t.Logf("%d pushes were acknowledged; the others were killed after these steps: %v", acknowledged, steps)
 }
