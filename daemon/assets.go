@@ -22,12 +22,14 @@ func staticDir(f source) string {
 
 // addStatic adds the static files of f to a release that is being built, each of
 // them as an input, and returns how many bytes they have as they were pushed.
-func addStatic(ctx context.Context, f source, release *denofn.Release, files map[string][]byte) (size int64, err error) {
+//
+// previous is the folder of the live release, or "".
+func addStatic(ctx context.Context, f source, previous string, release *denofn.Release, files map[string][]byte) (size int64, err error) {
 	dir := staticDir(f)
 	if dir == "" {
 		return 0, nil
 	}
-	made, err := static.Build(ctx, f.tree, dir)
+	made, err := static.Build(ctx, f.tree, dir, previous)
 	if err != nil {
 		return 0, err
 	}

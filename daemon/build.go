@@ -75,7 +75,11 @@ func (d *deployer) bundle(ctx context.Context, push *gitreceive.Push, f source) 
 		files[name] = content
 		release.FilesBytes += int64(len(content))
 	}
-	staticBytes, err := addStatic(ctx, f, release, files)
+	live := ""
+	if active, ok := d.registry.Active(f.Name); ok {
+		live = d.registry.ReleaseDir(active.Function, active.ID)
+	}
+	staticBytes, err := addStatic(ctx, f, live, release, files)
 	if err != nil {
 		return build{}, err
 	}
