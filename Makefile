@@ -5,7 +5,7 @@ GO     ?= go
 DENO   := node_modules/.package-lock.json
 STATIC := CGO_ENABLED=0
 
-.PHONY: all build deno demo test proof lint race deb bench clean
+.PHONY: all build deno demo test proof lint race deb systemtest bench clean
 
 all: build
 
@@ -42,6 +42,9 @@ lint: deno ## Go and TypeScript: form, and what can be seen without running it
 
 deb: ## dist/denofn_VERSION_ARCH.deb for this machine; packaging/build makes others
 	packaging/build
+
+systemtest: ## the package in a booted container and a virtual machine; needs root, see packaging/systemtest/run
+	packaging/systemtest/run
 
 bench: build deno ## the numbers of contrib/bench, against their peers in the same run
 	$(GO) run ./contrib/bench

@@ -6,7 +6,7 @@ sockets="denofn.socket denofn-ssh.socket denofn-admin.socket"
 state() { systemctl is-active "$1" || true; }
 all_listen() { for unit in $sockets; do [ "$(state "$unit")" = active ]; done; }
 admin() { curl --silent --show-error --fail-with-body --max-time 30 --unix-socket /run/denofn-admin.sock "$@"; }
-fetch() { curl --silent --show-error --fail-with-body --max-time 60 "$@"; }
+fetch() { curl --silent --show-error --fail-with-body --max-time "${FETCH_SECONDS:-60}" "$@"; }
 apt_install() { apt-get install --quiet --yes --allow-downgrades -o Dpkg::Options::=--force-confold "$@"; }
 journal() { journalctl --sync && journalctl --unit denofn --output cat "$@"; }
 status() { systemctl status denofn.service || true; } # whose exit code is about something else

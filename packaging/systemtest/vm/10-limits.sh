@@ -1,5 +1,8 @@
 # What a function may use, with every controller there is. Debian's kernel.
 
+# An emulated processor is slow.
+export FETCH_SECONDS=240
+sed -i 's/^#start_timeout = .*/start_timeout = "3m"/; s/^#timeout = "30s"/timeout = "2m"/; s/^#queue_timeout = .*/queue_timeout = "3m"/' /etc/denofn/denofn.toml
 make_repository
 mkdir -p code/hog code/spin code/threads code/caller
 cat > code/hog/index.ts << 'END'
@@ -16,7 +19,7 @@ export default () => {
   return "spun";
 };
 END
-echo '{"cpu": "20%"}' > code/spin/registry.json
+echo '{"cpu": "40%"}' > code/spin/registry.json
 cat > code/threads/index.ts << 'END'
 export default () => "few";
 END
@@ -25,13 +28,13 @@ cat > code/caller/index.ts << 'END'
 export default async (request: Request) => {
   const host = new URL(request.url).searchParams.get("host");
   try {
-    return await (await fetch(`http://${host}:8000/_denofn/health`, { signal: AbortSignal.timeout(8000) })).text();
+    return await (await fetch(`http://${host}:8000/_denofn/health`, { signal: AbortSignal.timeout(20000) })).text();
   } catch (error) {
     return `failed: ${error}`;
   }
 };
 END
-echo '{"permissions": ["--allow-net=127.0.0.8,127.0.0.9"], "timeout": "30s"}' > code/caller/registry.json
+echo '{"permissions": ["--allow-net=127.0.0.8,127.0.0.9"], "timeout": "1m"}' > code/caller/registry.json
 git -C code add .
 git -C code commit --quiet -m 'functions that use a lot'
 group() { echo /sys/fs/cgroup/system.slice/denofn.service/fn-"$1"-*; }
@@ -67,7 +70,7 @@ check "VM: memory.max ends the function, and neither the service nor its neighbo
 
 processor() {
 	[ "$(fetch $http/spin)" = spun ]
-	[ "$(cat "$(group spin)/cpu.max")" = '20000 100000' ]
+	[ "$(cat "$(group spin)/cpu.max")" = '40000 100000' ]
 	grep -E '^nr_throttled [1-9]' "$(group spin)/cpu.stat"
 }
 check "VM: cpu.max slows the function down" processor
