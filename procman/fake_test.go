@@ -149,8 +149,14 @@ func (p *fakeProcess) finish(code int) {
 
 func (d *fakeDeno) Close() {}
 
-// Forget implements procman.Launcher.
+// Forget implements procman.Launcher. It takes a while, as the disk does.
 func (d *fakeDeno) Forget(spec procman.Spec) {
+	d.checkForgotten(spec)
+	time.Sleep(20 * time.Millisecond)
+	d.checkForgotten(spec)
+}
+
+func (d *fakeDeno) checkForgotten(spec procman.Spec) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.live {

@@ -58,7 +58,7 @@ func availableMemory(text []byte) int64 {
 func (f *forker) Launch(l launch) (process, error) {
 	p := f.config.placesOf(l.spec, newSuffix())
 	for _, dir := range []string{filepath.Join(p.home, dataDir), filepath.Join(p.home, tmpDir), p.cache} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeFolder(dir); err != nil {
 			return nil, fmt.Errorf("create folder: %w", err)
 		}
 	}
@@ -71,6 +71,19 @@ func (f *forker) Launch(l launch) (process, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// makeFolder makes a folder and what is above it, also when Forget of another
+// release removes that in the same moment because it is empty.
+func makeFolder(dir string) error {
+	err := os.MkdirAll(dir, 0o700)
+	for range 3 {
+		if !os.IsNotExist(err) {
+			break
+		}
+		err = os.MkdirAll(dir, 0o700)
+	}
+	return err
 }
 
 // Forget implements launcher.

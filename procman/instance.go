@@ -71,6 +71,7 @@ func (in *instance) begin(state State) {
 func (in *instance) supervise() {
 	began := time.Now()
 	config := &in.pool.config
+	in.pool.awaitForgets(in.spec.Release.Function)
 	process, err := in.pool.launcher.Launch(launch{spec: in.spec, limits: in.limits, flood: in.flood, primes: in.primes, standby: in.assigned != nil})
 	if err != nil {
 		in.ended(in.startError(ReasonNotStarted, exit{code: -1}, err.Error()))

@@ -51,6 +51,8 @@ type Pool struct {
 	primings  []Spec      // that wait until no warm-up does
 	warming   int         // starts that warmups led to
 
+	forgets map[denofn.FunctionName][]chan struct{} // that are under way; see retire
+
 	standbyWanted chan struct{} // has one when standby processes may have to be arranged
 	closed        chan struct{} // closed with closing
 
@@ -97,6 +99,7 @@ func newPool(c Config, l launcher) *Pool {
 		logger:    c.Logger,
 		functions: make(map[denofn.FunctionName]*function),
 		instances: make(map[*instance]struct{}),
+		forgets:   make(map[denofn.FunctionName][]chan struct{}),
 
 		standbyWanted: make(chan struct{}, 1),
 		closed:        make(chan struct{}),
@@ -152,21 +155,6 @@ func (p *Pool) set(change Change) {
 	if old.Release != nil {
 		p.retire(old)
 	}
-}
-
-// retire forgets a release that is not the current one of its function any more,
-// once the last process of it has ended. The pool's lock is held.
-func (p *Pool) retire(spec Spec) {
-	r := spec.Release
-	if fn := p.functions[r.Function]; p.closing || fn != nil && fn.spec.Release.ID == r.ID {
-		return
-	}
-	for in := range p.instances {
-		if other := in.spec.Release; other.Function == r.Function && other.ID == r.ID {
-			return
-		}
-	}
-	p.running.Go(func() { p.launcher.Forget(spec) })
 }
 
 // Acquire waits until a process of the function can take a request. The caller
