@@ -28,6 +28,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -138,6 +140,20 @@ type Bundler struct {
 func New(config Config) (*Bundler, error) {
 	if config.DenoPath != "" && config.CacheDir == "" {
 		return nil, errors.New("a bundler with a Deno needs a cache folder")
+	}
+	if config.CacheDir != "" {
+		// Deno knows its folder by its real path, which what it says is compared with.
+		if err := os.MkdirAll(config.CacheDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make cache: %w", err)
+		}
+		real, err := filepath.EvalSymlinks(config.CacheDir)
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find cache: %w", err)
+		}
+		config.CacheDir = real
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

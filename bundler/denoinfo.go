@@ -86,7 +86,7 @@ type reader struct {
 	lock  denoLock
 	graph *graph
 
-	modules map[string]*denoModule // by specifier
+	modules map[string]*denoModule // by specifier, and files of the tree by path
 	local   map[string]string      // of remote modules: Deno's copy, by address
 	needed  map[string]bool        // IDs of the packages to pack
 }
@@ -102,20 +102,32 @@ func newReader(dir string, info denoInfo, lock denoLock) *reader {
 // read follows the imports of a question.
 func (r *reader) read(q question) {
 	for i := range r.info.Modules {
-		r.modules[r.info.Modules[i].Specifier] = &r.info.Modules[i]
+		m := &r.info.Modules[i]
+		r.modules[m.Specifier] = m
+		if name, ok := r.inTree(m.Specifier); ok {
+			r.modules[name] = m
+		}
 	}
 	done := make(map[string]bool)
 	for _, w := range q.Wants {
 		if !done[w.Importer] {
 			done[w.Importer] = true
-			r.follow(w.Importer, r.modules[r.fileURL(w.Importer)])
+			r.follow(w.Importer, r.modules[w.Importer])
 		}
 	}
 }
 
-func (r *reader) fileURL(name string) string {
-	u := url.URL{Scheme: "file", Path: path.Join(r.dir, name)}
-	return u.String()
+// inTree returns the path in the tree that a file address means. Addresses are
+// compared as paths, since no two programs escape them alike.
+func (r *reader) inTree(specifier string) (string, bool) {
+	if !strings.HasPrefix(specifier, "file:") {
+		return "", false
+	}
+	u, err := url.Parse(specifier)
+	if err != nil {
+		return "", false
+	}
+	return strings.CutPrefix(path.Clean(u.Path), r.dir+"/")
 }
 
 // follow notes what the imports of a module mean, and goes on to remote modules
@@ -165,6 +177,9 @@ func (r *reader) target(asked, failed string) target {
 		_, rest, _ := strings.Cut(strings.TrimPrefix(final, "npm:/"), "@"+r.info.NPM[m.NPM].Version)
 		return target{Package: m.NPM, Subpath: "." + rest, Asked: asked, Found: r.info.NPM[m.NPM].Version}
 	}
+	if m.Local == "" { // a data: address that an import map names
+		return target{Error: "the import leads to " + quote(final) + ", which is neither a file nor a module that was fetched"}
+	}
 	if _, seen := r.local[final]; !seen {
 		r.local[final] = m.Local
 		r.graph.Remote[final] = remoteModule{Media: m.Media}
@@ -179,11 +194,8 @@ func (r *reader) target(asked, failed string) target {
 
 // fileTarget returns the path in the tree of a file that an import map names.
 func (r *reader) fileTarget(specifier string) target {
-	u, err := url.Parse(specifier)
-	if err == nil {
-		if name, ok := strings.CutPrefix(path.Clean(u.Path), r.dir+"/"); ok {
-			return target{Repo: name}
-		}
+	if name, ok := r.inTree(specifier); ok {
+		return target{Repo: name}
 	}
 	return target{Error: "the import leads out of the repository", Hint: "only files of the repository can be imported"}
 }

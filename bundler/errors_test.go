@@ -52,6 +52,7 @@ func TestErrors(t *testing.T) {
 		{"no such built-in", map[string]string{"hello/index.ts": "import fs from \"node:fss\";\nexport default () => fs;\n"}},
 		{"bare name", map[string]string{"hello/index.ts": "import { z } from \"zod\";\nexport default () => z;\n"}},
 		{"bare name that settings do not have", map[string]string{"deno.json": "{\"imports\": {\"zood\": \"npm:plain@1.2.3\"}}", "hello/index.ts": "import { z } from \"zod\";\nexport default () => z;\n"}},
+		{"an import map that leads out", map[string]string{"deno.json": "{\"imports\": {\"a\": \"file:///etc/passwd\", \"b\": \"../../b.ts\", \"c\": \"data:text/javascript,1\"}}", "hello/index.ts": "import a from \"a\";\nimport b from \"b\";\nimport c from \"c\";\nexport default () => a + b + c;\n"}},
 		{"no version", map[string]string{"hello/index.ts": "import plain from \"npm:plain\";\nimport { words } from \"jsr:@std/words\";\nexport default () => plain + words;\n"}},
 		{"no such package", map[string]string{"hello/index.ts": "import x from \"npm:no-such-package@1.0.0\";\nimport y from \"jsr:@std/no-such@1.0.0\";\nexport default () => x + y;\n"}},
 		{"no such version", map[string]string{"hello/index.ts": "import x from \"npm:plain@9.9.9\";\nexport default () => x;\n"}},

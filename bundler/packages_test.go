@@ -2,6 +2,8 @@ package bundler_test
 
 import (
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -110,5 +112,26 @@ func TestPackagesBySettings(t *testing.T) {
 				t.Errorf("got %q, not %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Names with characters that addresses escape, and a cache behind a link, are
+// found again in what Deno says.
+func TestUnusualNames(t *testing.T) {
+	p := newPackages(t)
+	publishAll(p)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	b := p.bundler(t, bundler.Config{CacheDir: link})
+	files := map[string]string{
+		"deno.json":           `{"imports": {"#odd": "./lib/[id] ü^'%25.ts"}}`,
+		"hello/index.ts":      `import { odd } from "#odd"; import { more } from "./[more] ü^'.ts"; export default () => odd + more;`,
+		"lib/[id] ü^'%.ts":    `import plain from "npm:plain@1.2.3"; export const odd = plain();`,
+		"hello/[more] ü^'.ts": `import plain from "npm:plain@1.2.3"; export const more = plain() + import.meta.url.split("/files/").pop();`,
+	}
+	if got, want := serve(t, bundle(t, b, files)).get(t, "/"), "plainplainhello/[more]%20%C3%BC^'.ts"; got != want {
+		t.Errorf("got %q, not %q", got, want)
 	}
 }
