@@ -238,6 +238,7 @@ func (d *Daemon) serve(sockets map[string][]net.Listener) {
 	d.watch()
 	if d.scrapes.listener != nil {
 		d.run("metrics", d.scrapes.serve)
+		d.options.Logger.Info("showing metrics", "address", d.scrapes.listener.Addr().String())
 	}
 	for _, l := range sockets[SocketAdmin] {
 		d.run("admin", func() error { return d.admin.Serve(d.activity.residents(l)) })
