@@ -139,6 +139,25 @@ func TestRefusedDeploy(t *testing.T) {
 	s.sound("app")
 }
 
+// A bug in a deploy ends that push and nothing else.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.repository("app")
+	s.git("app", "push", "denofn", "main")
+	s.commit("app", "second")
+	s.deployer.panics = true
+	if out, err := s.run("app", "git", "push", "denofn", "main"); err == nil || strings.Contains(out, "goroutine") {
+		t.Errorf("a push that panics: %v\n%s", err, out)
+	}
+	if !strings.Contains(s.log.String(), "session panicked") {
+		t.Errorf("nothing in the log\n%s", s.log)
+	}
+	s.deployer.panics = false
+	s.git("app", "push", "denofn", "main")
+	s.sound("app")
+}
+
 func TestAtomic(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/denofn/denofn"
 )
@@ -84,9 +81,7 @@ func (p *push) run(packets *packetReader) error {
 	ctx, cancel := context.WithTimeoutCause(p.ctx, limits.Time, limits.errTime())
 	defer cancel()
 	p.ctx = ctx
-	stop := p.side.keepAlive()
 	unpack := p.receiveInTurn(packets.r)
-	stop()
 	p.log(unpack)
 	err := p.report(unpack)
 	if unpack != nil && err == nil {
@@ -102,26 +97,31 @@ func (p *push) receiveInTurn(r *bufio.Reader) error {
 		return p.tell(&refusal{"too many other pushes are being received", "push again in a moment, or raise git.max_pushes in denofn.toml"})
 	}
 	defer p.server.pushes.release()
-	err := p.receive(r)
-	if err == nil {
-		p.update()
+	defer p.side.keepAlive()()
+	p.incoming = &incoming{repository: p.repository, shallow: p.request.shallow}
+	defer p.letGo()
+	if err := p.receive(r); err != nil {
+		return err
 	}
+	p.update()
+	return nil
+}
+
+// letGo gives back what the push has taken. What it has not migrated is gone.
+func (p *push) letGo() {
 	if p.relies {
 		p.repository.packsMu.RUnlock()
 	}
 	if err := p.incoming.drop(); err != nil {
 		p.logger.Error("quarantine not dropped", "error", err)
 	}
-	return err
 }
 
 // receive takes the pack into quarantine and makes sure that it is good.
 func (p *push) receive(r *bufio.Reader) error {
-	in := &incoming{repository: p.repository, shallow: p.request.shallow}
-	p.incoming = in
 	p.checkNames()
 	meter := p.newMeter()
-	err := p.receiveObjects(in, r, meter)
+	err := p.receiveObjects(p.incoming, r, meter)
 	meter.end()
 	if err == nil {
 		return nil
@@ -140,7 +140,11 @@ func (p *push) receiveObjects(in *incoming, r *bufio.Reader, meter *meter) error
 	limits := p.server.config.Limits
 	dir := ""
 	if p.request.sendsPack() {
-		unblock := p.unblock()
+		// When the time is over, the client is told why before it is cut off.
+		unblock := context.AfterFunc(p.ctx, func() {
+			p.tell(context.Cause(p.ctx))
+			p.close()
+		})
 		err := in.receive(p.ctx, r, limits, meter.update)
 		unblock()
 		if err != nil {
@@ -377,114 +381,8 @@ func (p *push) tellStored(updates []refUpdate) {
 	}
 }
 
-// tell shows the person who pushes an error with its hint and returns it.
-func (p *push) tell(err error) error {
-	if r, ok := errors.AsType[*refusal](err); ok {
-		fmt.Fprintf(p.progress, "error: %s\n", r.message)
-		if r.hint != "" {
-			fmt.Fprintf(p.progress, "hint: %s\n", r.hint)
-		}
-	}
-	return err
-}
-
 func (p *push) step(name string) {
 	if p.server.config.Step != nil {
 		p.server.config.Step(name)
-	}
-}
-
-// report tells the client what became of the pack and of each ref.
-func (p *push) report(unpack error) error {
-	if !p.request.capabilities.has("report-status") && !p.request.capabilities.has("report-status-v2") {
-		if p.side != nil {
-			_, err := io.WriteString(p.out, "0000")
-			return err
-		}
-		return nil
-	}
-	var text strings.Builder
-	w := newPacketWriter(&text)
-	if unpack != nil {
-		w.line("unpack %s", oneLine(unpack))
-	} else {
-		w.line("unpack ok")
-	}
-	for i, u := range p.request.updates {
-		switch {
-		case unpack != nil:
-			w.line("ng %s %s", u.name, oneLine(unpack))
-		case p.errs[i] != nil:
-			w.line("ng %s %s", u.name, oneLine(p.errs[i]))
-		default:
-			w.line("ok %s", u.name)
-		}
-	}
-	if err := w.flush(); err != nil {
-		return err
-	}
-	if p.side == nil {
-		_, err := io.WriteString(p.out, text.String())
-		return err
-	}
-	if _, err := io.WriteString(p.side.stream(bandData), text.String()); err != nil {
-		return err
-	}
-	_, err := io.WriteString(p.out, "0000")
-	return err
-}
-
-// oneLine writes an error so that it fits beside a ref.
-func oneLine(err error) string {
-	const longest = 500
-	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, line)
-	if len(line) > longest {
-		line = strings.ToValidUTF8(line[:longest], "") + "…"
-	}
-	return line
-}
-
-func (p *push) log(unpack error) {
-	for i, u := range p.request.updates {
-		err := p.errs[i]
-		if unpack != nil {
-			err = unpack
-		}
-		attrs := []any{"repository", p.repository.name, "ref", u.name, "old", hashOrNone(u.old), "new", hashOrNone(u.new)}
-		if err != nil {
-			p.logger.Warn("push refused", append(attrs, slog.Any("error", err))...)
-		} else {
-			p.logger.Info("pushed", attrs...)
-		}
-	}
-}
-
-func hashOrNone(h plumbing.Hash) string {
-	if h.IsZero() {
-		return "none"
-	}
-	return h.String()
-}
-
-// drain reads on what a client still sends after its push was refused, so that
-// it comes to see why, within reason.
-func (p *push) drain(r io.Reader) {
-	const patience = 5 * time.Second
-	timer := time.AfterFunc(patience, p.close)
-	defer timer.Stop()
-	buffer := make([]byte, 32<<10)
-	for left := p.server.config.Limits.PackBytes; left > 0; {
-		n, err := r.Read(buffer)
-		if err != nil {
-			return
-		}
-		timer.Reset(patience)
-		left -= int64(n)
 	}
 }

@@ -233,6 +233,7 @@ type fakeDeployer struct {
 	refuse   error
 	fail     error // of Activate
 	hold     chan struct{}
+	panics   bool
 	pushes   []gitreceive.Push
 	live     plumbing.Hash
 	discards int
@@ -248,6 +249,9 @@ func (d *fakeDeployer) Prepare(ctx context.Context, push *gitreceive.Push) (gitr
 	d.pushes = append(d.pushes, *push)
 	refuse, hold := d.refuse, d.hold
 	d.mu.Unlock()
+	if d.panics {
+		panic("a bug")
+	}
 	fmt.Fprintf(push.Progress, "deploying %s\n", push.New)
 	if hold != nil {
 		select {

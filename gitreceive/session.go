@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -69,7 +70,7 @@ func (c *connection) session(ctx context.Context, channel ssh.NewChannel, key Ke
 			}
 			running.Go(func() {
 				defer c.server.sessions.Done()
-				exit := s.run(line)
+				exit := s.runSafely(line)
 				ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(exit)}))
 				ch.Close()
 			})
@@ -102,6 +103,19 @@ func (s *session) setEnvironment(payload []byte) bool {
 		}
 	}
 	return true
+}
+
+// runSafely is run for a daemon that has more to do than this one command: a bug
+// that a client has found must not take the others down.
+func (s *session) runSafely(line string) (exit int) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logger.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
+			s.say(exitFailed, "%s", errInternal)
+			exit = exitFailed
+		}
+	}()
+	return s.run(line)
 }
 
 // run runs a command line and returns its exit code.

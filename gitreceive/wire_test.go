@@ -205,6 +205,36 @@ func TestDisconnect(t *testing.T) {
 	})
 }
 
+// Who sends nothing is told why it is cut off.
+func TestStalledPush(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *gitreceive.Config) { c.Limits.Time = 300 * time.Millisecond })
+	session, err := s.dial(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := session.StdinPipe() // stays open
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out syncBuffer
+	session.Stdout = &out
+	if err := session.Start("git-receive-pack app"); err != nil {
+		t.Fatal(err)
+	}
+	in.Write(request(t, none+" "+some+" refs/heads/main"+caps, ""))
+	ended := make(chan error, 1)
+	go func() { ended <- session.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("a push that sends nothing stays")
+	}
+	if !strings.Contains(out.String(), "error: the push took longer than 300ms") || !strings.Contains(out.String(), "git.timeout") {
+		t.Errorf("it says %q", out.String())
+	}
+}
+
 func TestHostileFetch(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
