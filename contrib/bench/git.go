@@ -112,8 +112,8 @@ func (b *bench) bigRepository(name string, files, size int) error {
 	return b.do(name, "git", "commit", "-q", "-m", "big")
 }
 
-// measureGitMemory pushes a pack of 500 MB, in files of 10 MB that do not
-// compress, to a daemon that has done nothing before, and then clones it.
+// measureGitMemory pushes a pack of 500 MB, in 20 large and 15,000 small files that
+// do not compress, to a daemon that has done nothing before, and then clones it.
 func measureGitMemory(b *bench) (float64, error) {
 	b.daemon.Process.Signal(syscall.SIGTERM)
 	b.daemon.Wait()
@@ -124,11 +124,17 @@ func measureGitMemory(b *bench) (float64, error) {
 		return 0, err
 	}
 	random := rand.NewChaCha8([32]byte{1})
-	content := make([]byte, 10<<20)
-	for i := range 50 {
-		random.Read(content)
-		if err := os.WriteFile(b.path(fmt.Sprintf("huge/file%d", i)), content, 0o644); err != nil {
-			return 0, err
+	for _, files := range []struct{ count, size int }{{20, 10_000_000}, {15_000, 20_000}} {
+		content := make([]byte, files.size)
+		for i := range files.count {
+			random.Read(content)
+			path := b.path(fmt.Sprintf("huge/%d/dir%d/file%d", files.size, i/100, i))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return 0, err
+			}
+			if err := os.WriteFile(path, content, 0o644); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if err := b.do("huge", "git", "add", "."); err != nil {
