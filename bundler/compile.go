@@ -30,6 +30,9 @@ type source interface {
 // A job is what compile is asked for.
 type job struct {
 	Entry string `json:"entry"`
+	// Dir and Include say what is shipped beside the code.
+	Dir     string   `json:"dir"`
+	Include []string `json:"include,omitempty"`
 	// Graph has the answers to the imports that are not paths, as far as they are
 	// known.
 	Graph *graph `json:"graph,omitempty"`
@@ -75,6 +78,7 @@ func compile(ctx context.Context, files source, j job) (*outcome, error) {
 	c := &compiler{
 		files: files, job: j,
 		wanted: make(map[want]bool), packages: make(map[string]*packageTree), workers: make(map[string]bool), assets: make(map[string][]byte),
+		unshipped: make(map[string]denofn.Diagnostic),
 	}
 	out := &outcome{Files: make(map[string][]byte)}
 	if err := c.build(ctx, out, output{entryModule, mainFile, "./" + filesDir}); err != nil {
@@ -94,6 +98,11 @@ func compile(ctx context.Context, files source, j job) (*outcome, error) {
 		}
 	}
 	maps.Copy(out.Files, c.assets)
+	for name, d := range c.unshipped {
+		if !c.workers[name] {
+			out.Warnings = append(out.Warnings, d)
+		}
+	}
 	out.Errors = out.Errors.Sort()
 	out.Unsettled = c.unsettled
 	out.Wanted = slices.SortedFunc(maps.Keys(c.wanted), compareWants)
@@ -143,9 +152,10 @@ type compiler struct {
 
 	mu        sync.Mutex // guards what follows: esbuild asks from many goroutines
 	wanted    map[want]bool
-	packages  map[string]*packageTree // by ID
-	workers   map[string]bool         // entry modules of workers, by path in the tree
-	assets    map[string][]byte       // files of packages, by path in the release
+	packages  map[string]*packageTree      // by ID
+	workers   map[string]bool              // entry modules of workers, by path in the tree
+	assets    map[string][]byte            // files of packages, by path in the release
+	unshipped map[string]denofn.Diagnostic // files that are read and not shipped, by path; workers are
 	unsettled bool
 }
 

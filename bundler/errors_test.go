@@ -70,6 +70,10 @@ func TestErrors(t *testing.T) {
 			"hello/c.ts":     "export const c = 1;\n",
 		}},
 		{"a warning", map[string]string{"hello/index.ts": "export default () => {\n  if (typeof 1 === \"nmber\") return \"a\";\n  return { a: 1, a: 2 }.a + \"\";\n};\n"}},
+		{"a file that is read and not shipped", map[string]string{
+			"hello/index.ts": "const own = new URL(\"./own.html\", import.meta.url);\nconst shipped = new URL(\"./pages/a.html\", import.meta.url);\nexport default () => [own, shipped, new URL(\"../lib/shared.txt\", import.meta.url), new URL(\"./made-later\", import.meta.url)].join();\n",
+			"hello/own.html": "own", "hello/pages/a.html": "a", "lib/shared.txt": "shared",
+		}},
 		{"a warning about a package", map[string]string{"hello/index.ts": "import x from \"npm:warns@1.0.0\";\nexport default () => x;\n"}},
 		{"an include that leads out", map[string]string{"hello/index.ts": "export default () => 1;\n", "hello/pages/a": "-> ../../../etc/passwd"}},
 	}

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/denofn/denofn"
 )
 
 // In a bundle import.meta is that of the bundle. Modules that use it get one of
@@ -50,6 +54,7 @@ func (c *compiler) withMeta(name string, content []byte, loader api.Loader) api.
 	}
 	if repo, ok := strings.CutPrefix(name, spaceRepo+":"); ok {
 		c.noteWorkers(repo, result.Code)
+		c.missIncludes(repo, content, result.Code)
 	}
 	if p, ok := strings.CutPrefix(name, spaceNPM+":"); ok {
 		c.noteAssets(p, result.Code)
@@ -114,5 +119,38 @@ func (c *compiler) noteAssets(p string, code []byte) {
 			c.assets[path.Join(filesDir, assetsDir, packagePath(id, name))] = f.Content
 			c.mu.Unlock()
 		}
+	}
+}
+
+// missIncludes warns of files that a module of the author names beside itself and
+// that are not shipped: it would be told so by the first request.
+func (c *compiler) missIncludes(importer string, content, code []byte) {
+	for _, m := range namesAsset.FindAllSubmatchIndex(code, -1) {
+		var specifier string
+		if json.Unmarshal(code[m[2]:m[3]], &specifier) != nil || !isRelative(specifier) {
+			continue
+		}
+		name, ok := joinSpecifier(path.Dir(importer), specifier)
+		if !ok || !slices.Contains(c.files.List(path.Dir(name)), path.Base(name)) {
+			continue
+		}
+		below, inside := strings.CutPrefix(name, c.job.Dir+"/")
+		if c.job.Dir == "." {
+			below, inside = name, true
+		}
+		if inside && slices.ContainsFunc(c.job.Include, func(glob string) bool { return includes(glob, below) }) {
+			continue
+		}
+		d := denofn.Diagnostic{File: importer, Message: name + " is read beside the code and is not part of the release", Hint: "put the file into the function's folder and include it"}
+		if inside {
+			d.Hint = "add it to registry.json: \"include\": [" + quote(below) + "]"
+		}
+		if at := bytes.Index(content, []byte(specifier)); at >= 0 {
+			d.SetPosition(content, at)
+			d.Length = utf8.RuneCountInString(specifier)
+		}
+		c.mu.Lock()
+		c.unshipped[name] = d
+		c.mu.Unlock()
 	}
 }

@@ -38,7 +38,7 @@ const maxRounds = 50
 // needs no Deno.
 func (t *task) run(ctx context.Context) (*Result, error) {
 	t.wanted = make(map[want]bool)
-	j := job{Entry: t.source.Entry, Minify: t.bundler.config.Minify}
+	j := job{Entry: t.source.Entry, Dir: t.dir(), Include: t.source.Include, Minify: t.bundler.config.Minify}
 	for range maxRounds {
 		out, took, err := t.bundler.compile(ctx, t, j)
 		t.took += took
