@@ -92,3 +92,14 @@ END
 }
 
 push() { git -C code push --quiet denofn main; }
+
+# installed DEB: where an earlier topic of the same run has left it, and otherwise now.
+installed() { dpkg --status denofn > /dev/null 2>&1 || apt_install "$1" > /dev/null 2>&1; }
+
+# running DEB: installed, with a key and functions that are live.
+running() {
+	make_repository
+	installed "$1"
+	grep -qFf key.pub /etc/denofn/authorized_keys || cat key.pub >> /etc/denofn/authorized_keys
+	push
+}

@@ -1,4 +1,5 @@
 # From a key to an answer, and what can be seen of it.
+installed ./old.deb
 
 push_goes_live() {
 	make_repository

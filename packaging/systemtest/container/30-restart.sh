@@ -1,5 +1,5 @@
 # Nothing is lost, however the daemon ends.
-make_repository
+running ./old.deb
 
 restart_often() {
 	for _ in $(seq 15); do

@@ -1,5 +1,5 @@
 # What an administrator changes.
-make_repository
+running ./old.deb
 
 keys() {
 	cp /etc/denofn/authorized_keys saved.keys

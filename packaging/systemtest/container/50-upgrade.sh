@@ -1,5 +1,5 @@
 # From the former release to this one, and back.
-make_repository
+running ./old.deb
 
 edited() {
 	sed -i 's/^#deploy_branch = "main"/deploy_branch = "main" # as ever/' /etc/denofn/denofn.toml

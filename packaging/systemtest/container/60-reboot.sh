@@ -1,5 +1,5 @@
 # After a reboot.
-make_repository
+running ./new.deb
 
 live() {
 	all_listen

@@ -1,5 +1,5 @@
 # Removing and purging.
-make_repository
+running ./new.deb
 
 kept() {
 	fetch $http/hello
