@@ -132,7 +132,7 @@ func TestQueueIsBounded(t *testing.T) {
 
 func TestStuckProcessIsKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, func(c *procman.Config) { c.StuckGrace = time.Second })
+		s := newStage(t, func(c *procman.Config) { c.Timeout, c.StuckGrace = 2*time.Second, time.Second })
 		s.set("a", "01good", denofn.Settings{})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -149,6 +149,28 @@ func TestStuckProcessIsKilled(t *testing.T) {
 		status := s.pool.Snapshot()[0]
 		if status.State != procman.Ready || status.Failure.Reason != procman.ReasonStuck {
 			t.Errorf("status %+v", status)
+		}
+	})
+}
+
+// Who leaves before the timeout does not make it shorter, nor does it take longer to
+// find out.
+func TestStuckProcessHasItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, func(c *procman.Config) { c.Timeout, c.StuckGrace = 10*time.Second, time.Second })
+		s.set("a", "01good", denofn.Settings{})
+		if err := s.pool.Warm(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		s.send(ctx, "GET", "a", "/loop")
+		if err := s.send(t.Context(), "POST", "a", "/0"); err != nil || s.launched("a") != 2 {
+			t.Errorf("next request: %v, %d processes started", err, s.launched("a"))
+		}
+		if took := time.Since(began).Round(100 * time.Millisecond); took != 11*time.Second {
+			t.Errorf("a fresh process after %s", took)
 		}
 	})
 }

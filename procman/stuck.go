@@ -10,25 +10,29 @@ import (
 // was given up. A function that awaits something slow is fine: other requests get
 // through. One that is in a loop answers nobody, and never will: it is killed.
 //
-// While this is being found out the process takes no new request. A process that
-// works needs less than a millisecond for it.
+// It has until the request would have run into its timeout, and StuckGrace beyond:
+// who gives up early, because a visitor leaves or the request has waited for a
+// start, does not make the time of others shorter. While this is being found out the
+// process takes no new request. A process that works needs less than a millisecond
+// for it.
 func (in *instance) suspect(after time.Duration) {
 	in.pool.mu.Lock()
 	defer in.pool.mu.Unlock()
 	// A client that leaves early says nothing about the function.
-	if in.state != Ready || in.suspected || after < min(in.limits.timeout, minSuspicion) {
+	if in.state != Ready || in.suspected || after < min(in.limits.timeout/2, minSuspicion) {
 		return
 	}
 	in.suspected = true
-	in.pool.running.Go(in.examine)
+	grace := in.pool.config.StuckGrace + max(0, in.limits.timeout-after)
+	in.pool.running.Go(func() { in.examine(grace) })
 }
 
 // minSuspicion is how long a request must have waited before its end makes the
 // process suspect.
-const minSuspicion = time.Second
+const minSuspicion = 100 * time.Millisecond
 
-func (in *instance) examine() {
-	ctx, cancel := context.WithTimeout(context.Background(), in.pool.config.StuckGrace)
+func (in *instance) examine(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	err := in.process.Ping(ctx)
 

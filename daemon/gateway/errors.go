@@ -84,10 +84,18 @@ func (c *conn) failed(err error) (keep bool) {
 	if f.status < http.StatusInternalServerError {
 		level = slog.LevelDebug
 	}
-	c.gateway.config.Logger.Log(context.Background(), level, "request failed", "function", name, "request", id, "status", f.status, "error", err)
+	attrs := []any{"function", name, "request", id, "status", f.status, "error", err}
+	if start, ok := errors.AsType[*procman.StartError](err); ok && len(start.Output) > 0 {
+		attrs = append(attrs, "output", strings.Join(start.Output[max(0, len(start.Output)-lastLines):], "\n"))
+	}
+	c.gateway.config.Logger.Log(context.Background(), level, "request failed", attrs...)
 	c.nc.SetDeadline(time.Time{}) // that have been made to pass
 	return c.fail(f)
 }
+
+// lastLines are how many of a function's last words are beside the request that was
+// refused for them.
+const lastLines = 5
 
 // fail answers in the type that the client prefers of text, JSON and HTML.
 func (c *conn) fail(f failure) (keep bool) {
