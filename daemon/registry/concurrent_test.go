@@ -40,6 +40,33 @@ func TestConcurrentClaims(t *testing.T) {
 	}
 }
 
+// Two pushes may write one release at once. From when the first of them is told that
+// it is there, it is.
+func TestConcurrentWrites(t *testing.T) {
+	r := open(t, t.TempDir())
+	for round := range 30 {
+		rel, files := release("app", "a", fmt.Sprint(round))
+		var writing sync.WaitGroup
+		for range 6 {
+			writing.Go(func() {
+				if err := r.WriteRelease(rel, files); err != nil {
+					t.Error(err)
+				}
+				for range 50 {
+					if !r.Exists("a", rel.ID) {
+						t.Errorf("round %d: the release is gone again", round)
+						return
+					}
+				}
+			})
+		}
+		writing.Wait()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // Pushes of many repositories, refusals, collections and readers do not get into
 // each other's way, and at the end everything is as the last pushes said.
 func TestConcurrentPushes(t *testing.T) {

@@ -96,7 +96,10 @@ func (r *Registry) WriteRelease(release *denofn.Release, files map[string][]byte
 		return err
 	}
 	err = durable.WriteDir(dir, all, 0o700)
-	if errors.Is(err, fs.ErrExist) { // what is there could not be loaded
+	if errors.Is(err, fs.ErrExist) {
+		if _, err := r.load(release.Function, release.ID); err == nil {
+			return nil // another push of the repository was faster
+		}
 		if err := durable.RemoveDir(dir); err != nil {
 			return fmt.Errorf("remove damaged release: %w", err)
 		}
