@@ -170,6 +170,7 @@ func (in *incoming) check(ctx context.Context) error {
 			}
 		}
 	}
+	in.received = nil // it has a line for every object
 	for blob := range in.modules {
 		id, ok := set.Find(blob)
 		if !ok {

@@ -66,6 +66,9 @@ func (l *Limits) errTime() error {
 // explain turns an error of receiving a pack into what the client is told.
 // Nothing of the server's own, such as paths, is in it.
 func (l *Limits) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	if _, ok := errors.AsType[*refusal](err); ok {
 		return err
 	}

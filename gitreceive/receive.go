@@ -187,7 +187,8 @@ func (p *push) update() {
 	for i := range p.request.updates {
 		u := &p.request.updates[i]
 		if p.errs[i] == nil && !u.new.IsZero() {
-			u.peeled, p.errs[i] = p.incoming.tip(u.name, u.new)
+			peeled, err := p.incoming.tip(u.name, u.new)
+			u.peeled, p.errs[i] = peeled, p.server.config.Limits.explain(err)
 		}
 	}
 	if err := p.takeTurn(); err != nil {
