@@ -161,7 +161,8 @@ func (w *workshop) esbuild() (func(entry, out string) *exec.Cmd, error) {
 
 func (w *workshop) denoBundle(entry, out string) *exec.Cmd {
 	c := exec.Command(w.b.deno, "bundle", "--quiet", "--no-lock", "--sourcemap=linked", "--output", out, entry)
-	c.Env = []string{"HOME=" + w.b.dir, "PATH=" + os.Getenv("PATH"), "DENO_DIR=" + w.b.path("deno")}
+	// The first time, it fetches an esbuild of its own.
+	c.Env = append(os.Environ(), "HOME="+w.b.dir, "DENO_DIR="+w.b.path("deno"), "DENO_TLS_CA_STORE=system,mozilla")
 	return c
 }
 
