@@ -17,7 +17,8 @@ type Options struct {
 	Domain string
 	// Root is the function that gets every request that is for no other one.
 	Root denofn.FunctionName
-	// TrustedProxies are the addresses whose word is taken for who the client is.
+	// TrustedProxies are the addresses whose word is taken for who the client is. Who
+	// connects to a Unix socket is trusted too: only a proxy is let in there.
 	TrustedProxies []netip.Prefix
 
 	// MaxBody is the longest request body, MaxHeader the longest head, in bytes.
