@@ -88,7 +88,8 @@ func TestPrivateNetInDeno(t *testing.T) {
 				c.close();
 				return new Response("allowed");
 			} catch (e) {
-				return new Response(e instanceof Deno.errors.NotCapable ? "denied" : "allowed");
+				if (e instanceof Deno.errors.NotCapable) return new Response("denied");
+				return new Response(e.name === "TimeoutError" ? "undecided" : "allowed");
 			}
 		});`
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -132,12 +133,18 @@ func TestPrivateNetInDeno(t *testing.T) {
 			name := "net" + strconv.Itoa(i)
 			tt.bench.set(tt.bench.spec(name, "r1", module, func(r *denofn.Release) { r.Permissions.Net = tt.net }))
 			for _, target := range tt.denied {
-				if got, err := tt.bench.fetch(name, "/?target="+target); got != "denied" {
+				got, err := "undecided", error(nil)
+				// A busy machine may take longer to look up a name than the function waits.
+				for tries := 0; got == "undecided" && tries < 50; tries++ {
+					got, err = tt.bench.fetch(name, "/?target="+target)
+				}
+				if got != "denied" {
 					t.Errorf("%s: %s %v, want denied", target, got, err)
 				}
 			}
 			for _, target := range tt.allowed {
-				if got, err := tt.bench.fetch(name, "/?target="+target); got != "allowed" {
+				// An address where nobody answers keeps the function waiting.
+				if got, err := tt.bench.fetch(name, "/?target="+target); got != "allowed" && got != "undecided" {
 					t.Errorf("%s: %s %v, want allowed", target, got, err)
 				}
 			}
