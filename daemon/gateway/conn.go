@@ -110,11 +110,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.server.remove(c)
 	defer c.nc.Close()
-	defer func() { // a bug in answering one request is not to end all others
-		if p := recover(); p != nil {
-			c.gateway.config.Logger.Error("panic while answering", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer c.contain()
 	c.in = make([]byte, inputSize)
 	for {
 		n, err := c.readHead()
@@ -134,6 +130,18 @@ func (c *conn) serve() {
 		return
 	}
 	c.linger()
+}
+
+var errBug = errors.New("the gateway has a bug, see the stack in its log")
+
+// contain is deferred by every goroutine of a connection: a bug in answering one
+// request is not to end all others. It ends the connection and the request.
+func (c *conn) contain() {
+	if p := recover(); p != nil {
+		c.gateway.config.Logger.Error("panic while answering", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		c.nc.Close()
+		c.abort(errBug)
+	}
 }
 
 // readHead reads until in[r:] begins with a head, and returns its length. It

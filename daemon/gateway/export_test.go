@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"log/slog"
+	"net"
 	"net/netip"
 
 	"github.com/denofn/denofn"
@@ -46,4 +48,18 @@ func Forward(head []byte, trusted bool) ([]byte, error) {
 	c.upgrade = c.head.Upgrade && c.head.Body == 0 && http1.EqualFold(c.head.Get(http1.Upgrade), "websocket") && string(c.head.Method) == "GET"
 	c.route = route{target: &target{name: "hello"}, prefix: []byte("/hello"), path: c.head.Target}
 	return c.appendForwardHead(nil), nil
+}
+
+// RunOf runs f as each goroutine of a connection is run, and returns for what
+// reason that ended the request.
+func RunOf(nc net.Conn, logger *slog.Logger, f func()) error {
+	c := &conn{gateway: &Gateway{config: Config{Logger: logger}}, nc: nc}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer c.contain()
+		f()
+	}()
+	<-done
+	return c.detach()
 }

@@ -27,6 +27,7 @@ func (c *conn) tunnel() {
 	if err == nil {
 		go func() {
 			defer close(uploaded)
+			defer c.contain()
 			c.passUp()
 		}()
 		c.passDown()

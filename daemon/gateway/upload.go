@@ -66,6 +66,7 @@ func (c *conn) endUpload() bool {
 
 func (u *upload) run() {
 	defer close(u.done)
+	defer u.c.contain()
 	u.space = smallBuffers.Get().(*[]byte)
 	defer func() { putBuffer(u.space) }()
 	var err error
