@@ -52,9 +52,8 @@ crash_loop() {
 	systemctl stop denofn.service
 	fetch $http/hello > answer &
 	request=$!
-	sleep 6
+	until_true 40 eval '[ "$(restarts)" -ge 3 ]'
 	all_listen
-	[ "$(restarts)" -ge 3 ]
 	journal --lines 30 --priority err | grep -F 'nonsense'
 	cp -p saved /etc/denofn/denofn.toml
 	wait $request
