@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,12 +31,15 @@ type workshop struct {
 	dir     string
 	bundler *bundler.Bundler
 	inputs  map[string][]denofn.Input // of each function, as last bundled
+
+	mu     sync.Mutex        // guards hashes
+	hashes map[string]string // of files, as git's trees have them
 }
 
 // newWorkshop writes the functions: each has a module of its own, and the first
 // ones import a shared file.
 func newWorkshop(b *bench) (*workshop, error) {
-	w := &workshop{b: b, dir: b.path("bundled"), inputs: make(map[string][]denofn.Input)}
+	w := &workshop{b: b, dir: b.path("bundled"), inputs: make(map[string][]denofn.Input), hashes: make(map[string]string)}
 	for i := range bundled {
 		text := fmt.Sprintf("import { greet } from \"./greet.ts\";\nexport default (request: Request): string => greet(request.url, %d);\n", i)
 		if i < sharing {
@@ -61,6 +65,9 @@ func newWorkshop(b *bench) (*workshop, error) {
 }
 
 func (w *workshop) write(name, text string) error {
+	w.mu.Lock()
+	delete(w.hashes, name)
+	w.mu.Unlock()
 	at := filepath.Join(w.dir, name)
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err
@@ -76,7 +83,7 @@ func (w *workshop) share(round int) error {
 // bundle bundles what differs from the last time of the functions from to to, and
 // returns how many that were.
 func (w *workshop) bundle(from, to int) (int, error) {
-	tree := dirTree{os.DirFS(w.dir).(osFS), w.dir}
+	tree := dirTree{os.DirFS(w.dir).(osFS), w}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	made := make([][]denofn.Input, to)
@@ -237,11 +244,11 @@ func (worker) Command(ctx context.Context, c bundler.Child) (*exec.Cmd, func(), 
 
 func (worker) Start(command *exec.Cmd) error { return command.Start() }
 
-// dirTree is a folder on disk as a tree. Each push would read it from git's
-// objects, which have the hashes; here they are made when they are asked for.
+// dirTree is a folder on disk as a tree. In a push, git's trees have the hashes of
+// all files; here each is made once.
 type dirTree struct {
 	osFS
-	dir string
+	w *workshop
 }
 
 type osFS interface {
@@ -252,10 +259,16 @@ type osFS interface {
 
 // Hash implements bundler.Tree.
 func (t dirTree) Hash(name string) (string, error) {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	if hash, ok := t.w.hashes[name]; ok {
+		return hash, nil
+	}
 	content, err := t.ReadFile(name)
 	if err != nil {
 		return "", err
 	}
 	sum := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content))
-	return hex.EncodeToString(sum[:]), nil
+	t.w.hashes[name] = hex.EncodeToString(sum[:])
+	return t.w.hashes[name], nil
 }
