@@ -132,22 +132,35 @@ func (l *Lease) lossOf(ctx context.Context, r resendable, err error) loss {
 		return final
 	}
 	if _, ok := errors.AsType[*dialError](err); ok {
-		l.in.condemn(ReasonCrashed, "the process no longer takes connections")
+		// As a rule it has just died, and how is about to be known.
+		message := ""
+		if !l.died(ctx) {
+			message = "the process no longer takes connections"
+		}
+		l.in.condemn(ReasonCrashed, message)
 		return unsent
 	}
 	if !r.Idempotent() {
 		return final
 	}
+	if !l.died(ctx) {
+		return final
+	}
+	l.in.condemn(ReasonCrashed, "")
+	return delivered
+}
+
+// died waits for the news that the process has died.
+func (l *Lease) died(ctx context.Context) bool {
 	timer := time.NewTimer(deathWait)
 	defer timer.Stop()
 	select {
 	case <-l.in.process.Exited():
-		l.in.condemn(ReasonCrashed, "")
-		return delivered
+		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return final
+	return false
 }
 
 func isIdempotent(method string) bool {
