@@ -98,9 +98,9 @@ transcript() {
 	diff -u <(constant "$work/shown") <(constant "$1")
 }
 
-# constant FILE: without what is another at every run: keys, names, numbers and their
-# units, dates, and the order in which systemd names the sockets.
+# constant FILE: without what is another at every run or on every host: keys, names,
+# numbers and their units, dates, which controllers count, and the order of the sockets.
 constant() {
-	sed -E 's/AAAA[A-Za-z0-9+\/]+/KEY/; s/fn-hello-[a-z0-9]+/fn-hello-NAME/; s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) /DAY /
-		s/● denofn[a-z-]*\.socket/● SOCKET/; s/[0-9a-f]{7,}/HASH/g; s/[0-9]+(\.[0-9]+)?( ?(min|ms|s)\b)*/N/g; s/ +/ /g' "$1"
+	sed -E '/^ +(Tasks|Memory|CPU|IO|IP): /d; s/AAAA[A-Za-z0-9+\/]+/KEY/; s/fn-hello-[a-z0-9]+/fn-hello-NAME/; s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) /DAY /
+		s/● denofn[a-z-]*\.socket/● SOCKET/; s/[0-9a-f]{7,}/HASH/g; s/[0-9]+(\.[0-9]+)?( ?(min|ms|s)\b)*/N/g; s/N( N)+/N/g; s/ +/ /g' "$1"
 }
