@@ -68,7 +68,8 @@ func (p *Permissions) Of(kind string) *Access {
 
 // Flags returns p as `deno run` flags, one for each kind that is granted and one
 // for each that is denied, in a fixed order: the form in which permissions are
-// shown to people and given to Deno. A comma in a value is doubled, as Deno asks.
+// shown to people and given to Deno. Values must not have commas, which Deno takes
+// for the end of one; whoever parses what users write refuses them.
 func (p Permissions) Flags() []string {
 	var flags []string
 	for _, k := range kinds {
@@ -77,21 +78,13 @@ func (p Permissions) Flags() []string {
 		case a.All:
 			flags = append(flags, "--allow-"+k.name)
 		case len(a.Allow) > 0:
-			flags = append(flags, "--allow-"+k.name+"="+joinValues(a.Allow))
+			flags = append(flags, "--allow-"+k.name+"="+strings.Join(a.Allow, ","))
 		}
 		if len(a.Deny) > 0 {
-			flags = append(flags, "--deny-"+k.name+"="+joinValues(a.Deny))
+			flags = append(flags, "--deny-"+k.name+"="+strings.Join(a.Deny, ","))
 		}
 	}
 	return flags
-}
-
-func joinValues(values []string) string {
-	escaped := make([]string, len(values))
-	for i, v := range values {
-		escaped[i] = strings.ReplaceAll(v, ",", ",,")
-	}
-	return strings.Join(escaped, ",")
 }
 
 // Equal reports whether p and q grant and deny the same.

@@ -240,6 +240,11 @@ func (c *Config) complete(path string) error {
 	if c.StateDir == "" || c.RuntimeDir == "" {
 		return at("state_dir and runtime_dir must not be empty")
 	}
+	for _, dir := range []string{c.StateDir, c.RuntimeDir} {
+		if strings.Contains(dir, ",") {
+			return at("%s: a path with a comma cannot be granted to Deno: choose another folder for state_dir and runtime_dir", dir)
+		}
+	}
 	if longest := longestSocketPath(c.RuntimeDir); longest > maxSocketPath {
 		return at("runtime_dir: %s is %d bytes too long: Linux limits the path of a socket to %d bytes, and a function's socket lies below it",
 			c.RuntimeDir, longest-maxSocketPath, maxSocketPath)

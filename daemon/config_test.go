@@ -86,6 +86,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"no limit", withDeno + "[http]\nmax_body = \"0\"", 0, []string{"http.max_body must not be 0"}},
 		{"no branch", withDeno + "deploy_branch = \"a b\"", 0, []string{"deploy_branch", "not the name of a branch"}},
 		{"long socket path", "deno = \"deno\"\nruntime_dir = \"" + long + "\"", 0, []string{"runtime_dir", "bytes too long"}},
+		{"comma in a path", withDeno + "state_dir = \"/srv/a,b\"", 0, []string{"/srv/a,b", "comma", "state_dir"}},
 		{"no Deno", "deno = \"nothing\"\nruntime_dir = \"/run/denofn\"", 0, []string{"deno: ", "not a program"}},
 		{"policy", withDeno + "[policy]\nallow = [\"--allow-everything\"]", 0, []string{"policy: ", "--allow-everything"}},
 	} {

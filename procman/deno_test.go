@@ -27,7 +27,7 @@ func TestArguments(t *testing.T) {
 		{"nothing", func(*denofn.Release) {}},
 		{"files", func(r *denofn.Release) {
 			r.Permissions.Read.Allow = []string{"./data", "/srv/shared"}
-			r.Permissions.Write = denofn.Access{Allow: []string{"./data"}, Deny: []string{"./data/a,b"}}
+			r.Permissions.Write = denofn.Access{Allow: []string{"./data"}, Deny: []string{"./data/a b"}}
 		}},
 		{"escape", func(r *denofn.Release) { r.Permissions.Read.Allow = []string{"../../other/data", "./a/../../b"} }},
 		{"environment", func(r *denofn.Release) {
