@@ -49,15 +49,23 @@ func (d *deployer) catchUp(ctx context.Context, branch string) error {
 }
 
 func (d *deployer) redeploy(ctx context.Context, logger *slog.Logger, name denofn.RepositoryName, repository *gitreceive.Repository, head plumbing.Hash) {
-	var told bytes.Buffer
-	push := &gitreceive.Push{Repository: name, Objects: repository.Objects(), New: head, Progress: &told}
-	deployment, err := d.prepare(ctx, push, false)
+	if told, err := d.deployStored(ctx, repository, &gitreceive.Push{Repository: name, New: head}, false); err != nil {
+		logger.Error("repository not deployed", "commit", head, "error", err, "report", told)
+	}
+}
+
+// deployStored deploys a commit that the repository has, as a push of it would,
+// and returns what who pushes would have been told.
+func (d *deployer) deployStored(ctx context.Context, repository *gitreceive.Repository, push *gitreceive.Push, probe bool) (told string, err error) {
+	objects := repository.Objects()
+	defer objects.Close()
+	var progress bytes.Buffer
+	push.Objects, push.Progress = objects, &progress
+	deployment, err := d.prepare(ctx, push, probe)
 	if err == nil {
 		err = deployment.Activate(ctx)
 	}
-	if err != nil {
-		logger.Error("repository not deployed", "commit", head, "error", err, "report", told.String())
-	}
+	return progress.String(), err
 }
 
 // commitOf writes a branch's hash as the registry does: "" when there is none.

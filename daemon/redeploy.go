@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,20 +33,15 @@ func (s *steering) Redeploy(ctx context.Context, name string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read deploy branch of %s: %w", repositoryName, err)
 		}
-		var told bytes.Buffer
-		push := &gitreceive.Push{Repository: repositoryName, Objects: repository.Objects(), Old: head, New: head, Progress: &told}
-		dep, err := d.prepare(ctx, push, true)
-		if err == nil {
-			err = dep.Activate(ctx)
-		}
+		told, err := d.deployStored(ctx, repository, &gitreceive.Push{Repository: repositoryName, Old: head, New: head}, true)
 		if found, ok := errors.AsType[denofn.Diagnostics](err); ok {
-			return "", &admin.Error{Code: admin.CodeConflict, Message: fmt.Sprintf("%s is not deployed: %s", repositoryName, found.Error()), Output: linesOf(told.String())}
+			return "", &admin.Error{Code: admin.CodeConflict, Message: fmt.Sprintf("%s is not deployed: %s", repositoryName, found.Error()), Output: linesOf(told)}
 		}
 		if err != nil {
 			return "", fmt.Errorf("deploy %s: %w", repositoryName, err)
 		}
 		if now, err := repository.Head(s.config.Load().DeployBranch); err == nil && now == head {
-			return told.String(), nil
+			return told, nil
 		}
 	}
 }

@@ -87,10 +87,16 @@ func (r *Repository) packPaths() ([]string, error) {
 	return filepath.Glob(filepath.Join(r.packDir(), "pack-*.idx"))
 }
 
+// Objects are those of a repository, open until Close.
+type Objects interface {
+	storer.EncodedObjectStorer
+	Close()
+}
+
 // Objects returns the repository's objects as they are now. They can be used from
-// several goroutines, stay readable whatever happens to the repository, and cost
-// open files until they are closed or garbage.
-func (r *Repository) Objects() storer.EncodedObjectStorer { return newObjects(r, "") }
+// several goroutines and stay readable whatever happens to the repository. The
+// caller closes them.
+func (r *Repository) Objects() Objects { return newObjects(r, "") }
 
 // A quarantine is where a push's objects are until it is known that they are good.
 type quarantine struct {
