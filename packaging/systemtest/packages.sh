@@ -39,7 +39,7 @@ check_packages() {
 
 lint() {
 	local said
-	said=$(lintian --allow-root --info --display-info --display-experimental --pedantic "$1")
+	said=$(lintian --allow-root --display-info --display-experimental --pedantic "$1")
 	echo "$said"
 	[ -z "$said" ]
 }
