@@ -25,3 +25,13 @@ func ParseProcess(status, stat []byte) (Usage, byte) {
 
 // ParseMembership is parseMembership.
 func ParseMembership(text []byte) (string, error) { return parseMembership(text) }
+
+// ThroughArguments returns the arguments that stand for the setup that args are
+// read as.
+func ThroughArguments(args []string) ([]string, error) {
+	s, err := parseSetup(args)
+	if err != nil {
+		return nil, err
+	}
+	return s.arguments(), nil
+}

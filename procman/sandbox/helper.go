@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -25,30 +24,6 @@ const ExitSetup = 125
 // function calls GODEBUG or GOMAXPROCS means nothing to the helper's own runtime.
 const envMark = "+"
 
-// setupVersion is changed with every change of what a setup means, so that a
-// helper of another release is found out before it runs anything.
-const setupVersion = "2"
-
-// A setup is what the helper does before it becomes Deno. It travels in argv:
-// it has no secrets, and exec replaces it. Variables travel as variables, which
-// only the same user and root can read.
-type setup struct {
-	Version  string   // setupVersion of the daemon
-	Path     string   // what to execute
-	Args     []string // with argv[0]
-	Join     string   // cgroup.procs of the group to join; "" if it is in its group already
-	Rlimits  []rlimit
-	Landlock int // ABI; 0: leave out
-	Rules    []rule
-	Seccomp  bool
-	Network  bool
-}
-
-type rlimit struct {
-	Resource int
-	Max      uint64 // soft and hard
-}
-
 // IsHelper reports whether this process was started to become a sandbox.
 func IsHelper() bool { return len(os.Args) > 0 && os.Args[0] == helperName }
 
@@ -59,29 +34,6 @@ func Main() {
 	err := enter(os.Args[1:], os.Environ())
 	fmt.Fprintf(os.Stderr, "%s: %v\n", helperName, err)
 	os.Exit(ExitSetup)
-}
-
-// parseSetup reads the helper's only argument.
-func parseSetup(args []string) (*setup, error) {
-	if len(args) != 1 {
-		return nil, fmt.Errorf("%d arguments instead of one: this is started by denofn, not by hand", len(args))
-	}
-	var s setup
-	d := json.NewDecoder(strings.NewReader(args[0]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return nil, fmt.Errorf("read setup: %w", err)
-	}
-	if d.More() {
-		return nil, fmt.Errorf("read setup: something follows it")
-	}
-	if s.Version != setupVersion {
-		return nil, fmt.Errorf("the daemon speaks version %s and this helper %s: they are of different releases, install both again", s.Version, setupVersion)
-	}
-	if s.Path == "" || len(s.Args) == 0 {
-		return nil, fmt.Errorf("read setup: nothing to execute")
-	}
-	return &s, nil
 }
 
 // parseEnv takes the mark off the variables.

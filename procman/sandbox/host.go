@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"debug/elf"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +157,6 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 		path, name = p.Path, cmp.Or(p.Name, filepath.Base(p.Path))
 	}
 	s := setup{
-		Version:  setupVersion,
 		Path:     path,
 		Args:     append([]string{name}, p.Args...),
 		Rlimits:  p.rlimits(),
@@ -190,10 +188,6 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	if p.Cgroup != nil {
 		p.Cgroup.enter(&s, start)
 	}
-	encoded, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("encode sandbox setup: %w", err)
-	}
 	env := make([]string, 0, len(p.Env))
 	for _, v := range p.Env {
 		name, _, ok := strings.Cut(v, "=")
@@ -204,7 +198,7 @@ func (h *Host) Command(p Profile) (*exec.Cmd, error) {
 	}
 	return &exec.Cmd{
 		Path:        h.helperFor(p),
-		Args:        []string{helperName, string(encoded)},
+		Args:        append([]string{helperName}, s.arguments()...),
 		Env:         env,
 		Dir:         p.Dir,
 		SysProcAttr: start,

@@ -200,7 +200,7 @@ func TestHelperOfAnotherRelease(t *testing.T) {
 	h := openHost(t)
 	b := newBox(t, nil)
 	cmd := b.command(t, h, b.profile(t, `console.log("ran")`))
-	cmd.Args[1] = strings.Replace(cmd.Args[1], `"Version":"`, `"Version":"another-`, 1)
+	cmd.Args[1] += "-another"
 	stdout, stderr, code := runStarted(t, h, cmd)
 	if stdout != "" || code != sandbox.ExitSetup || !strings.Contains(stderr, "different releases") {
 		t.Errorf("stdout %q, stderr %q, exit code %d", stdout, stderr, code)
