@@ -13,7 +13,7 @@ taken_port() {
 check "a taken port is told and does not keep the package from being installed" taken_port
 
 offline() {
-	fails curl --silent --max-time 2 http://deb.debian.org/
+	fails curl --silent --max-time 2 http://192.0.2.1/
 	apt_install ./old.deb > said 2>&1
 	all_listen
 	[ "$(state denofn.service)" = inactive ]
