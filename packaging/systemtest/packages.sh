@@ -55,7 +55,8 @@ other_architecture() {
 	mkdir "$work/arm64"
 	packaging/build --fast --arch arm64 --out "$work/arm64"
 	lint "$work"/arm64/*.deb
-	dpkg-deb --fsys-tarfile "$work"/arm64/*.deb | tar -xO ./usr/lib/denofn/deno | head -c 20 | od -An -tx1 | grep -q 'b7 00' # ELF for AArch64
+	dpkg-deb --extract "$work"/arm64/*.deb "$work/arm64/files"
+	od -An -tx1 -N 20 "$work/arm64/files/usr/lib/denofn/deno" | grep 'b7 00' # ELF for AArch64
 }
 
 rpm_package() {
